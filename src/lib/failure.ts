@@ -1,0 +1,58 @@
+/**
+ * The three kinds of failure, never mixed. Untrusted input gets a *verdict* (a value); our own bugs
+ * get an *assertion* (the process stops, exit code 70); the outside world gets a *coded error*.
+ */
+
+/** `ok` with a value, or a refusal that says why in data. */
+export type Verdict<T, Refusal extends { code: string }> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly refusal: Refusal };
+
+export function accept<T>(value: T): { readonly ok: true; readonly value: T } {
+  return { ok: true, value };
+}
+
+export function refuse<R extends { code: string }>(refusal: R): { ok: false; refusal: R } {
+  return { ok: false, refusal };
+}
+
+/** sysexits.h, and 71 for the watchdog, 75 for a lock held elsewhere. */
+export const EXIT = {
+  ok: 0,
+  usage: 64,
+  badData: 65,
+  unavailable: 69,
+  invariant: 70,
+  watchdog: 71,
+  cannotCreate: 73,
+  io: 74,
+  locked: 75,
+  permission: 77,
+} as const;
+
+/** An error that a user can act on: printed without a stack, with its exit code. */
+export class UserError extends Error {
+  readonly exitCode: number;
+  constructor(exitCode: number, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'UserError';
+    this.exitCode = exitCode;
+  }
+}
+
+/** Our own bug, or damaged memory: stop rather than continue wrong. */
+export class InvariantError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'InvariantError';
+  }
+}
+
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new InvariantError(message);
+}
+
+/** For the arm of a switch that the types say cannot be reached. */
+export function unreachable(value: never): never {
+  throw new InvariantError(`unreachable: ${String(value)}`);
+}
