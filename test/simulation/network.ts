@@ -1,0 +1,60 @@
+import type { SimMessage } from './node.ts';
+import type { World } from './world.ts';
+
+/** Links between nodes: delay, loss, duplication, reordering and cuts. */
+export class SimNetwork {
+  delayMin = 0.15;
+  delayMax = 0.35;
+  loss = 0;
+  duplication = 0;
+  /** Directed links that carry nothing, as `from>to`. */
+  readonly #cuts = new Set<string>();
+  readonly #world: World;
+  messages = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Only links inside one group carry messages. */
+  partition(groups: readonly (readonly number[])[]): void {
+    this.heal();
+    const groupOf = new Map<number, number>();
+    for (const [group, members] of groups.entries()) {
+      for (const member of members) groupOf.set(member, group);
+    }
+    for (const a of this.#world.nodes) {
+      for (const b of this.#world.nodes) {
+        if (groupOf.get(a.index) !== groupOf.get(b.index)) this.cut(a.index, b.index);
+      }
+    }
+  }
+
+  cut(from: number, to: number): void {
+    this.#cuts.add(`${from}>${to}`);
+  }
+
+  heal(): void {
+    this.#cuts.clear();
+  }
+
+  broadcast(from: number, message: SimMessage): void {
+    for (const node of this.#world.nodes) {
+      if (node.index !== from) this.send(from, node.index, message);
+    }
+  }
+
+  send(from: number, to: number, message: SimMessage): void {
+    const { random, scheduler } = this.#world;
+    this.messages++;
+    if (this.loss > 0 && random.chance(this.loss)) return;
+    const copies = this.duplication > 0 && random.chance(this.duplication) ? 2 : 1;
+    for (let copy = 0; copy < copies; copy++) {
+      // Each copy draws its own delay, so messages overtake each other.
+      scheduler.after(random.between(this.delayMin, this.delayMax), () => {
+        if (this.#cuts.has(`${from}>${to}`)) return;
+        this.#world.nodes[to]?.receive(from, message);
+      });
+    }
+  }
+}
