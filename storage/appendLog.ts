@@ -1,0 +1,186 @@
+/**
+ * An append-only log of records in segment files, for what must be on disk before it is said.
+ *
+ * Frame: `u32 length, u32 CRC-32 of sequence and payload, u64 sequence, payload`, big-endian.
+ * Sequence numbers rise by one over all segments. A segment is named by its first sequence number.
+ * A bad frame is allowed only at the very end, where a power cut may leave half a write; anywhere
+ * else the log is damaged and says so.
+ */
+import {
+  closeSync,
+  fdatasync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  unlinkSync,
+  write,
+} from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { crc32 } from 'node:zlib';
+import { DamageError } from './shelf.ts';
+
+const writeAt = promisify(write);
+const syncData = promisify(fdatasync);
+
+const HEAD_BYTES = 16;
+export const recordBytesMax = 16 * 1024 * 1024;
+const segmentBytesMax = 16 * 1024 * 1024;
+
+export type LogRecord = { readonly seq: number; readonly payload: Uint8Array };
+
+export class AppendLog {
+  readonly #dir: string;
+  #fd: number;
+  #size: number;
+  #nextSeq: number;
+  #segments: number[];
+  #waiting: Buffer[] = [];
+  #flushing: Promise<void> | null = null;
+
+  private constructor(dir: string, segments: number[], fd: number, size: number, nextSeq: number) {
+    this.#dir = dir;
+    this.#segments = segments;
+    this.#fd = fd;
+    this.#size = size;
+    this.#nextSeq = nextSeq;
+  }
+
+  /** Opens or makes the log, and gives what it holds. A torn tail is cut off. */
+  static open(dir: string): { log: AppendLog; records: LogRecord[] } {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    const segments = readdirSync(dir)
+      .filter((name) => /^\d{16}\.log$/.test(name))
+      .map((name) => Number.parseInt(name, 10))
+      .sort((a, b) => a - b);
+    const records: LogRecord[] = [];
+    let size = 0;
+    for (const [index, first] of segments.entries()) {
+      const path = segmentPath(dir, first);
+      const read = readSegment(readFileSync(path), records.at(-1)?.seq ?? first - 1);
+      const isLast = index === segments.length - 1;
+      if (read.torn && !isLast) throw new DamageError(`${path}: damaged before its end`);
+      records.push(...read.records);
+      size = read.size;
+    }
+    const nextSeq = (records.at(-1)?.seq ?? (segments.at(-1) ?? 1) - 1) + 1;
+    const last = segments.at(-1);
+    if (last === undefined) {
+      const fd = createSegment(dir, nextSeq);
+      return { log: new AppendLog(dir, [nextSeq], fd, 0, nextSeq), records };
+    }
+    const fd = openSync(segmentPath(dir, last), 'r+');
+    ftruncateSync(fd, size);
+    fsyncSync(fd);
+    return { log: new AppendLog(dir, segments, fd, size, nextSeq), records };
+  }
+
+  /** Queues a record; it is durable once a `sync` that was called later resolves. */
+  append(payload: Uint8Array): number {
+    const seq = this.#nextSeq++;
+    const frame = Buffer.allocUnsafe(HEAD_BYTES + payload.length);
+    frame.writeUInt32BE(payload.length, 0);
+    frame.writeBigUInt64BE(BigInt(seq), 8);
+    frame.set(payload, HEAD_BYTES);
+    frame.writeUInt32BE(crc32(frame.subarray(8)), 4);
+    this.#waiting.push(frame);
+    return seq;
+  }
+
+  /** Group commit: records that come while a sync is in flight share the next one. */
+  async sync(): Promise<void> {
+    while (this.#flushing !== null) await this.#flushing;
+    if (this.#waiting.length === 0) return;
+    this.#flushing = this.#flush();
+    try {
+      await this.#flushing;
+    } finally {
+      this.#flushing = null;
+    }
+  }
+
+  /** Deletes whole segments whose records are all below `seq`; the newest one always stays. */
+  prune(seq: number): void {
+    while (this.#segments.length > 1 && (this.#segments[1] ?? seq + 1) <= seq) {
+      const first = this.#segments.shift();
+      if (first !== undefined) unlinkSync(segmentPath(this.#dir, first));
+    }
+  }
+
+  get lastSeq(): number {
+    return this.#nextSeq - 1;
+  }
+
+  async close(): Promise<void> {
+    await this.sync();
+    closeSync(this.#fd);
+  }
+
+  async #flush(): Promise<void> {
+    const frames = this.#waiting;
+    this.#waiting = [];
+    if (this.#size > segmentBytesMax) this.#rotate(frames);
+    const bytes = Buffer.concat(frames);
+    let written = 0;
+    while (written < bytes.length) {
+      const { bytesWritten } = await writeAt(
+        this.#fd,
+        bytes,
+        written,
+        bytes.length - written,
+        this.#size + written,
+      );
+      written += bytesWritten;
+    }
+    this.#size += bytes.length;
+    await syncData(this.#fd);
+  }
+
+  #rotate(frames: readonly Buffer[]): void {
+    const first = frames[0];
+    if (first === undefined) return;
+    closeSync(this.#fd);
+    const seq = Number(first.readBigUInt64BE(8));
+    this.#fd = createSegment(this.#dir, seq);
+    this.#segments.push(seq);
+    this.#size = 0;
+  }
+}
+
+function segmentPath(dir: string, first: number): string {
+  return join(dir, `${String(first).padStart(16, '0')}.log`);
+}
+
+/** The directory is synced too: a new file's name can vanish with the power (cometbft#6031). */
+function createSegment(dir: string, first: number): number {
+  const fd = openSync(segmentPath(dir, first), 'wx', 0o600);
+  fsyncSync(fd);
+  const dirFd = openSync(dir, 'r');
+  fsyncSync(dirFd);
+  closeSync(dirFd);
+  return fd;
+}
+
+function readSegment(
+  bytes: Buffer,
+  before: number,
+): { records: LogRecord[]; size: number; torn: boolean } {
+  const records: LogRecord[] = [];
+  let at = 0;
+  let last = before;
+  while (at + HEAD_BYTES <= bytes.length) {
+    const length = bytes.readUInt32BE(at);
+    const end = at + HEAD_BYTES + length;
+    if (length > recordBytesMax || end > bytes.length) break;
+    const seq = Number(bytes.readBigUInt64BE(at + 8));
+    if (seq !== last + 1 || bytes.readUInt32BE(at + 4) !== crc32(bytes.subarray(at + 8, end)))
+      break;
+    records.push({ seq, payload: new Uint8Array(bytes.subarray(at + HEAD_BYTES, end)) });
+    last = seq;
+    at = end;
+  }
+  return { records, size: at, torn: at !== bytes.length };
+}
