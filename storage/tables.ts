@@ -29,8 +29,6 @@ export const TABLES = {
   undo: 0x0c,
   /** height u64 -> commit record, linked by hash to the one before */
   commits: 0x0d,
-  /** transaction hash 32 -> raw bytes: what this node told a client it accepted */
-  submissions: 0x0e,
 } as const;
 
 export type Table = keyof typeof TABLES;

@@ -57,7 +57,6 @@ export class SimNode {
   #roots = new Map<Hash, string>();
   #hadPending = false;
   #wakeId = 0;
-  #lastHeight = -1n;
   readonly #world: World;
 
   constructor(world: World, index: number) {

@@ -1,0 +1,116 @@
+import type { Block, Floor } from '#consensus/core/types.ts';
+import type { Log } from '#src/lib/log.ts';
+import { type Certificate, decodeCertificate } from '#src/types/certificate.ts';
+import { decodeRlp, encodeRlp, isRlpList, rlpToUint, uintToRlp } from '#src/types/rlp.ts';
+import { VoteKind } from '#src/types/vote.ts';
+import type { FinalRange, Ledger, Net } from './ports.ts';
+import type { Verifier } from './verifier.ts';
+
+export const rangeBlocksMax = 128;
+export const rangeBytesMax = 2 * 1024 * 1024;
+const requestTimeoutMs = 10_000;
+/** Certified blocks after the last whole step: a range may have to run past its limits to one. */
+const answerBytesMax = 8 * 1024 * 1024;
+
+export type CatchUpOptions = {
+  readonly ledger: Ledger;
+  readonly net: Net;
+  readonly verifier: Verifier;
+  readonly log: Log;
+  /** Writes a verified range in the commit queue; false where it does not fit or is invalid. */
+  importRange(blocks: readonly Block[], certificate: Certificate): Promise<boolean>;
+};
+
+/**
+ * Fetches final blocks that are missing here. A range is believed only as far as the finalization
+ * on its last block and the links back to ours; what a peer claims of its height counts for nothing.
+ */
+export class CatchUp {
+  readonly #options: CatchUpOptions;
+  #running = false;
+  #turn = 0;
+
+  constructor(options: CatchUpOptions) {
+    this.#options = options;
+  }
+
+  /** Runs until our chain has the view of this certificate, or every peer was tried in vain. */
+  async run(target: Certificate): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    try {
+      let failures = 0;
+      while (this.#options.ledger.floor.view < target.statement.view) {
+        const peers = this.#options.net.connected();
+        const peer = peers[this.#turn++ % Math.max(1, peers.length)];
+        if (peer === undefined || failures > peers.length) return;
+        failures = (await this.#fetchFrom(peer)) ? 0 : failures + 1;
+      }
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  async #fetchFrom(peer: string): Promise<boolean> {
+    const { ledger, net, log } = this.#options;
+    const from = ledger.floor.height + 1n;
+    const answer = await net.request(peer, encodeRangeRequest(from), requestTimeoutMs);
+    if (answer === null) return false;
+    const range = this.#judge(answer, ledger.floor);
+    if (typeof range === 'string') {
+      log.warn('sync range refused', { peer, from, reason: range });
+      // Nothing newer is an honest answer; everything else costs standing.
+      if (range !== 'RANGE_EMPTY') net.penalize(peer, 'disconnect', range);
+      return false;
+    }
+    return this.#options.importRange(range.blocks, range.certificate);
+  }
+
+  #judge(answer: Uint8Array, floor: Floor): { blocks: Block[]; certificate: Certificate } | string {
+    const decoded = decodeRlp(answer, answerBytesMax);
+    if (!decoded.ok || !isRlpList(decoded.value)) return 'RANGE_MALFORMED';
+    const [certificateItem, blockItems] = decoded.value;
+    if (decoded.value.length === 0) return 'RANGE_EMPTY';
+    if (certificateItem === undefined || isRlpList(certificateItem)) return 'RANGE_MALFORMED';
+    if (!isRlpList(blockItems) || blockItems.length === 0) return 'RANGE_MALFORMED';
+    const certificate = decodeCertificate(certificateItem);
+    if (!certificate.ok) return certificate.refusal.code;
+    const { statement } = certificate.value;
+    if (statement.kind !== VoteKind.Finalize) return 'RANGE_CERTIFICATE_KIND';
+    const wrong = this.#options.verifier.judge({
+      t: 'certificate',
+      certificate: certificate.value,
+    });
+    if (wrong !== null) return wrong;
+    const blocks: Block[] = [];
+    let parent: { hash: string; height: bigint } = floor;
+    for (const item of blockItems) {
+      if (isRlpList(item)) return 'RANGE_MALFORMED';
+      const block = this.#options.ledger.decode(item);
+      if (!block.ok) return block.refusal.code;
+      const { parentHash, height } = block.value;
+      if (parentHash !== parent.hash || height !== parent.height + 1n) return 'RANGE_LINK';
+      parent = block.value;
+      blocks.push(block.value);
+    }
+    if (parent.hash !== statement.blockHash) return 'RANGE_CERTIFICATE_HASH';
+    return { blocks, certificate: certificate.value };
+  }
+}
+
+export function encodeRangeRequest(from: bigint): Uint8Array {
+  return encodeRlp([uintToRlp(from), uintToRlp(rangeBlocksMax)]);
+}
+
+/** The answer to a range request, or null where the request is malformed. Limits are ours. */
+export function answerRange(request: Uint8Array, ledger: Ledger): Uint8Array | null {
+  const decoded = decodeRlp(request, 64);
+  if (!decoded.ok || !isRlpList(decoded.value) || decoded.value.length !== 2) return null;
+  const from = rlpToUint(decoded.value[0], 8);
+  const wanted = rlpToUint(decoded.value[1], 4);
+  if (from === null || wanted === null || from < 1n) return null;
+  const blocksMax = Math.max(1, Math.min(rangeBlocksMax, Number(wanted)));
+  const range: FinalRange | null = ledger.finalRange(from, blocksMax, rangeBytesMax);
+  if (range === null) return encodeRlp([]);
+  return encodeRlp([range.certificate, range.blocks]);
+}

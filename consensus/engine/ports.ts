@@ -1,0 +1,52 @@
+import type { Block, BuildOutcome, Effect, Floor } from '#consensus/core/types.ts';
+import type { Verdict } from '#src/lib/failure.ts';
+import type { Certificate } from '#src/types/certificate.ts';
+import type { Hash } from '#src/types/hash.ts';
+
+/** What the engine asks of the chain. Blocks travel as bytes; agreement never looks inside. */
+export type Ledger = {
+  /** Newest block on disk, with the certificate that made it final (null at genesis). */
+  readonly floor: Floor;
+  readonly floorCertificate: Certificate | null;
+  encode(block: Block): Uint8Array;
+  /** Structure and payment signatures; the code of the refusal says what is wrong. */
+  decode(bytes: Uint8Array): Verdict<Block, { code: string }>;
+  build(request: BuildRequest): BuildOutcome;
+  /** Null when valid, otherwise what is wrong. The outcome is kept for the commit. */
+  execute(block: Block): string | null;
+  /** Writes final blocks, in order, with everything that belongs to them, in one synced batch. */
+  commit(blocks: readonly Block[], certificate: Certificate, journalSeq: number): Promise<void>;
+  /** Whether a payment waits that none of these unfinalized blocks contains. */
+  hasPending(unfinalized: readonly Block[]): boolean;
+  /** A stored final block's bytes. */
+  finalBlock(hash: Hash): Uint8Array | null;
+  /** Consecutive final blocks from a height on, ending with a certified one; null past the head. */
+  finalRange(from: bigint, blocksMax: number, bytesMax: number): FinalRange | null;
+};
+
+export type BuildRequest = Omit<Extract<Effect, { t: 'build' }>, 't'> & {
+  readonly proposer: number;
+};
+
+export type FinalRange = {
+  readonly blocks: readonly Uint8Array[];
+  readonly certificate: Uint8Array;
+};
+
+/** What the engine asks of the network. */
+export type Net = {
+  send(peer: string, message: Uint8Array): void;
+  broadcast(message: Uint8Array): void;
+  /** Null when refused, late or disconnected. */
+  request(peer: string, message: Uint8Array, timeoutMs: number): Promise<Uint8Array | null>;
+  penalize(peer: string, penalty: 'drop' | 'disconnect' | 'ban', reason: string): void;
+  connected(): readonly string[];
+  /** Waiting payments to these peers; `again` when what was sent may be lost. */
+  pushPending(peers: readonly string[]): void;
+};
+
+/** Signs consensus statements. It may live in another process. */
+export type Signer = {
+  readonly publicKey: Uint8Array;
+  sign(message: Uint8Array): Promise<Uint8Array>;
+};

@@ -1,0 +1,103 @@
+import type { Message } from '#consensus/core/types.ts';
+import { ed25519Verify } from '#src/crypto/ed25519.ts';
+import { bytesEqual } from '#src/lib/bytes.ts';
+import { type Certificate, verifyCertificate } from '#src/types/certificate.ts';
+import type { Epoch } from '#src/types/units.ts';
+import type { ValidatorSet } from '#src/types/validatorSet.ts';
+import { encodeStatement, type Statement, statementKey, type Vote } from '#src/types/vote.ts';
+
+/**
+ * Checks every signature before the core hears of it, and remembers which votes it has checked, so
+ * that a certificate that comes after its votes costs nothing.
+ */
+export class Verifier {
+  readonly #set: ValidatorSet;
+  readonly #epoch: Epoch;
+  readonly #networkId: Uint8Array;
+  readonly #verified = new Map<number, Map<string, Uint8Array>>();
+  /** The last statement's bytes: the votes of one round are checked one after the other. */
+  #lastKey = '';
+  #lastBytes: Uint8Array = new Uint8Array(0);
+
+  constructor(set: ValidatorSet, epoch: Epoch, networkId: Uint8Array) {
+    this.#set = set;
+    this.#epoch = epoch;
+    this.#networkId = networkId;
+  }
+
+  /** The code of the first thing that is wrong, or null. */
+  judge(message: Message): string | null {
+    switch (message.t) {
+      case 'vote':
+        return this.vote(message.vote) ? null : 'VOTE_SIGNATURE';
+      case 'proposal':
+        if (!this.vote(message.proposal.vote)) return 'VOTE_SIGNATURE';
+        return this.#certificates(message.proposal.justify);
+      case 'certificate':
+        return this.#certificates([message.certificate]);
+      case 'status':
+        return message.certificate === null ? null : this.#certificates([message.certificate]);
+      case 'certificates':
+        return this.#certificates(message.certificates);
+      default:
+        return null;
+    }
+  }
+
+  vote(vote: Vote): boolean {
+    const { statement, signer, signature } = vote;
+    const key = this.#set.validators[signer]?.consensusKey;
+    if (key === undefined || statement.epoch !== this.#epoch) return false;
+    if (this.#knows(statement, signer, signature)) return true;
+    if (!ed25519Verify(key, this.bytesOf(statement), signature)) return false;
+    this.remember(vote);
+    return true;
+  }
+
+  /** Also for own votes: nothing needs to check them again. */
+  remember({ statement, signer, signature }: Vote): void {
+    let votes = this.#verified.get(statement.view);
+    if (votes === undefined) {
+      votes = new Map();
+      this.#verified.set(statement.view, votes);
+    }
+    votes.set(`${signer}.${statementKey(statement)}`, signature);
+  }
+
+  forgetThrough(view: number): void {
+    for (const at of this.#verified.keys()) if (at <= view) this.#verified.delete(at);
+  }
+
+  bytesOf(statement: Statement): Uint8Array {
+    const key = statementKey(statement);
+    if (key !== this.#lastKey) {
+      this.#lastBytes = encodeStatement(statement, this.#networkId);
+      this.#lastKey = key;
+    }
+    return this.#lastBytes;
+  }
+
+  #knows(statement: Statement, signer: number, signature: Uint8Array): boolean {
+    const known = this.#verified.get(statement.view)?.get(`${signer}.${statementKey(statement)}`);
+    return known !== undefined && bytesEqual(known, signature);
+  }
+
+  #certificates(certificates: readonly Certificate[]): string | null {
+    for (const certificate of certificates) {
+      const verdict = verifyCertificate(
+        certificate,
+        this.#set,
+        this.#epoch,
+        this.#networkId,
+        (statement, signer, signature) => this.#knows(statement, signer, signature),
+      );
+      if (!verdict.ok) return verdict.refusal.code;
+      const { statement, signers, signatures } = certificate;
+      for (const [position, signer] of signers.entries()) {
+        const signature = signatures[position];
+        if (signature !== undefined) this.remember({ statement, signer, signature });
+      }
+    }
+    return null;
+  }
+}

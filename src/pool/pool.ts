@@ -1,0 +1,283 @@
+/**
+ * Payments that wait for a block. Admission is a verdict: the checks stand in order, the cheapest
+ * first, and the first that fails is the answer. A sender's payments are *executable* while their
+ * nonces follow on from its account without a gap; the others wait, within a narrow limit, and never
+ * push an executable one out (Li et al., DETER, CCS 2021).
+ */
+import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
+import type { Address } from '#src/types/address.ts';
+import type { Hash } from '#src/types/hash.ts';
+import type { SignedTransaction } from '#src/types/transaction.ts';
+import type { Gas, Wei } from '#src/types/units.ts';
+import type { PoolRefusal } from './refusal.ts';
+
+export type PoolLimits = {
+  readonly poolTransactionsMax: number;
+  /** Waiting behind a nonce gap, all senders together. */
+  readonly gappedTransactionsMax: number;
+  readonly senderTransactionsMax: number;
+  readonly nonceGapMax: number;
+  readonly lifetimeMs: number;
+  /** How much more a replacement has to pay, in percent of both prices. */
+  readonly replacementBumpPercent: number;
+};
+
+export const defaultPoolLimits: PoolLimits = {
+  poolTransactionsMax: 5_000,
+  gappedTransactionsMax: 1_000,
+  senderTransactionsMax: 64,
+  nonceGapMax: 64,
+  lifetimeMs: 3_600_000,
+  replacementBumpPercent: 10,
+};
+
+/** The rules of the ledger that admission applies beforehand. */
+export type PoolRules = {
+  readonly baseFeePerGas: Wei;
+  /** Zero where no such transaction can be in a block. */
+  gasLimitFor(transaction: SignedTransaction): Gas;
+  intrinsicGas(transaction: SignedTransaction): bigint;
+  /** Whether the ledger can run this kind of transaction at all. */
+  isSupported(transaction: SignedTransaction): boolean;
+};
+
+/** Nonce and balance at the head: final state, so that admission never depends on a proposal. */
+export type AccountReader = (address: Address) => { nonce: bigint; balance: bigint };
+
+export type PoolOptions = {
+  readonly limits: PoolLimits;
+  readonly rules: PoolRules;
+  readonly account: AccountReader;
+  now(): number;
+};
+
+export type Entry = {
+  readonly transaction: SignedTransaction;
+  readonly cost: bigint;
+  readonly addedAt: number;
+  /** Accepted from a client of this node, which was promised that it is kept. */
+  readonly own: boolean;
+};
+
+export class Pool {
+  readonly #options: PoolOptions;
+  readonly #byHash = new Map<Hash, Entry>();
+  readonly #bySender = new Map<Address, Lane>();
+  #gapped = 0;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#byHash.size;
+  }
+  get executable(): number {
+    return this.#byHash.size - this.#gapped;
+  }
+  get gapped(): number {
+    return this.#gapped;
+  }
+
+  get(hash: Hash): SignedTransaction | null {
+    return this.#byHash.get(hash)?.transaction ?? null;
+  }
+
+  /** The nonce after the last executable payment: what a wallet should use next. */
+  nextNonce(address: Address): bigint {
+    const lane = this.#bySender.get(address);
+    return lane === undefined ? this.#options.account(address).nonce : lane.next;
+  }
+
+  add(transaction: SignedTransaction, own: boolean): Verdict<Entry, PoolRefusal> {
+    const { rules } = this.#options;
+    const { hash, sender, gasLimit, maxFeePerGas } = transaction;
+    if (this.#byHash.has(hash)) return refuse({ code: 'ALREADY_KNOWN', hash });
+    if (maxFeePerGas < rules.baseFeePerGas) {
+      const { baseFeePerGas } = rules;
+      return refuse({ code: 'FEE_CAP_TOO_LOW', maxFeePerGas, baseFeePerGas });
+    }
+    if (!rules.isSupported(transaction)) return refuse({ code: 'CONTRACTS_NOT_ENABLED' });
+    const limit = rules.gasLimitFor(transaction);
+    if (gasLimit > limit) {
+      return refuse({ code: 'EXCEEDS_BLOCK_GAS_LIMIT', gas: gasLimit, limit });
+    }
+    const need = rules.intrinsicGas(transaction);
+    if (gasLimit < need) return refuse({ code: 'INTRINSIC_GAS_TOO_LOW', gas: gasLimit, need });
+    const account = this.#options.account(sender);
+    const refusal = this.#judgeAgainst(transaction, account);
+    if (refusal !== null) return refuse(refusal);
+    return accept(this.#insert(transaction, account.nonce, own));
+  }
+
+  /** For each sender, its payments from this nonce on without a gap; senders in order of arrival. */
+  *executableFrom(nonceOf: (address: Address) => bigint): Generator<SignedTransaction> {
+    for (const [address, lane] of this.#bySender) {
+      for (let nonce = nonceOf(address); ; nonce++) {
+        const entry = lane.byNonce.get(nonce);
+        if (entry === undefined) break;
+        yield entry.transaction;
+      }
+    }
+  }
+
+  /** Whether some sender's next payment is here. */
+  hasExecutable(nonceOf: (address: Address) => bigint): boolean {
+    for (const [address, lane] of this.#bySender) {
+      if (lane.byNonce.has(nonceOf(address))) return true;
+    }
+    return false;
+  }
+
+  /** Own and foreign payments in order of arrival. */
+  *entries(): Generator<Entry> {
+    yield* this.#byHash.values();
+  }
+
+  /** After a commit: the accounts of these senders moved. Returns what left the pool. */
+  settle(senders: Iterable<Address>): Entry[] {
+    const gone: Entry[] = [];
+    for (const sender of new Set(senders)) {
+      const lane = this.#bySender.get(sender);
+      if (lane === undefined) continue;
+      const account = this.#options.account(sender);
+      for (const [nonce, entry] of lane.byNonce) {
+        if (nonce < account.nonce) this.#drop(lane, entry, gone);
+      }
+      this.#refresh(sender, lane, account.nonce);
+      // Somebody else's block may have spent what was promised here.
+      while (lane.cost > account.balance && lane.byNonce.size > 0) {
+        const last = [...lane.byNonce.keys()].reduce((a, b) => (a > b ? a : b));
+        const entry = lane.byNonce.get(last);
+        if (entry !== undefined) this.#drop(lane, entry, gone);
+        this.#refresh(sender, lane, account.nonce);
+      }
+    }
+    return gone;
+  }
+
+  /** Drops what has waited too long. */
+  expire(): Entry[] {
+    const gone: Entry[] = [];
+    const before = this.#options.now() - this.#options.limits.lifetimeMs;
+    for (const entry of this.#byHash.values()) {
+      if (entry.addedAt > before) break;
+      const { sender } = entry.transaction;
+      const lane = this.#bySender.get(sender);
+      if (lane === undefined) continue;
+      this.#drop(lane, entry, gone);
+      this.#refresh(sender, lane, this.#options.account(sender).nonce);
+    }
+    return gone;
+  }
+
+  // --- rules that look at the account and at what waits -----------------------------------------
+
+  #judgeAgainst(
+    transaction: SignedTransaction,
+    account: { nonce: bigint; balance: bigint },
+  ): PoolRefusal | null {
+    const { limits } = this.#options;
+    const { sender, nonce } = transaction;
+    const { nonce: want, balance } = account;
+    if (nonce < want) return { code: 'NONCE_TOO_LOW', address: sender, want, got: nonce };
+    const lane = this.#bySender.get(sender);
+    const next = lane?.next ?? want;
+    if (nonce > next + BigInt(limits.nonceGapMax)) {
+      return { code: 'NONCE_TOO_HIGH', address: sender, want, got: nonce };
+    }
+    const replaced = lane?.byNonce.get(nonce);
+    if (replaced !== undefined) {
+      const underpriced = this.#underpriced(transaction, replaced.transaction);
+      if (underpriced !== null) return underpriced;
+    }
+    const need = (lane?.cost ?? 0n) - (replaced?.cost ?? 0n) + costOf(transaction);
+    if (need > balance) {
+      return { code: 'INSUFFICIENT_FUNDS', address: sender, have: balance, need };
+    }
+    if (replaced !== undefined) return null;
+    if ((lane?.byNonce.size ?? 0) >= limits.senderTransactionsMax) {
+      return { code: 'SENDER_LIMIT', address: sender, limit: limits.senderTransactionsMax };
+    }
+    if (nonce !== next && this.#gapped >= limits.gappedTransactionsMax) {
+      return { code: 'POOL_FULL', limit: limits.gappedTransactionsMax };
+    }
+    if (nonce === next && this.executable >= limits.poolTransactionsMax) {
+      return { code: 'POOL_FULL', limit: limits.poolTransactionsMax };
+    }
+    return null;
+  }
+
+  #underpriced(transaction: SignedTransaction, old: SignedTransaction): PoolRefusal | null {
+    const percent = 100n + BigInt(this.#options.limits.replacementBumpPercent);
+    const pairs = [
+      [transaction.maxFeePerGas, old.maxFeePerGas],
+      [transaction.maxPriorityFeePerGas, old.maxPriorityFeePerGas],
+    ] as const;
+    for (const [got, before] of pairs) {
+      const need = (before * percent + 99n) / 100n;
+      if (got < need) return { code: 'REPLACEMENT_UNDERPRICED', need, got };
+    }
+    return null;
+  }
+
+  #insert(transaction: SignedTransaction, stateNonce: bigint, own: boolean): Entry {
+    const { sender, nonce, hash } = transaction;
+    const entry: Entry = {
+      transaction,
+      cost: costOf(transaction),
+      addedAt: this.#options.now(),
+      own,
+    };
+    let lane = this.#bySender.get(sender);
+    if (lane === undefined) {
+      lane = { byNonce: new Map(), cost: 0n, next: stateNonce, gapped: 0 };
+      this.#bySender.set(sender, lane);
+    }
+    const replaced = lane.byNonce.get(nonce);
+    if (replaced !== undefined) {
+      this.#byHash.delete(replaced.transaction.hash);
+      lane.cost -= replaced.cost;
+    }
+    lane.byNonce.set(nonce, entry);
+    lane.cost += entry.cost;
+    this.#byHash.set(hash, entry);
+    this.#refresh(sender, lane, lane.next < stateNonce ? stateNonce : lane.next);
+    return entry;
+  }
+
+  #drop(lane: Lane, entry: Entry, gone: Entry[]): void {
+    lane.byNonce.delete(entry.transaction.nonce);
+    lane.cost -= entry.cost;
+    this.#byHash.delete(entry.transaction.hash);
+    gone.push(entry);
+  }
+
+  /** Finds again where the gapless run ends; starts at `from`, up to which it is known. */
+  #refresh(sender: Address, lane: Lane, from: bigint): void {
+    this.#gapped -= lane.gapped;
+    if (lane.byNonce.size === 0) {
+      this.#bySender.delete(sender);
+      return;
+    }
+    let next = from;
+    while (lane.byNonce.has(next)) next++;
+    lane.next = next;
+    lane.gapped = 0;
+    for (const nonce of lane.byNonce.keys()) if (nonce > next) lane.gapped++;
+    this.#gapped += lane.gapped;
+  }
+}
+
+type Lane = {
+  readonly byNonce: Map<bigint, Entry>;
+  /** What all of them together may take from the account. */
+  cost: bigint;
+  /** The first nonce that is missing. */
+  next: bigint;
+  gapped: number;
+};
+
+function costOf({ gasLimit, maxFeePerGas, value }: SignedTransaction): bigint {
+  return gasLimit * maxFeePerGas + value;
+}
