@@ -1,0 +1,27 @@
+/** Every limit of the chain's own formats, each named with its unit. */
+
+/** geth's txMaxSize: 128 KiB. */
+export const transactionBytesMax = 128 * 1024;
+/** Addresses and keys together in one transaction. */
+export const accessListEntriesMax = 1024;
+/** EIP-7825 (Osaka). */
+export const transactionGasMax = 1n << 24n;
+/** EIP-3860. */
+export const initCodeBytesMax = 49_152;
+/** EIP-2681: a nonce is below this. */
+export const nonceMax = (1n << 64n) - 1n;
+
+export const extraDataBytesMax = 512;
+export const headerBytesMax = 2048;
+export const blockBytesMax = 4 * 1024 * 1024;
+export const blockTransactionsMax = 20_000;
+/** Contract transactions pay for their bytes in gas; this bounds what they add to a block's size. */
+export const evmLaneBytesMax = 1024 * 1024;
+export const receiptBytesMax = 4 * 1024 * 1024;
+
+export const genesisBytesMax = 16 * 1024 * 1024;
+export const genesisMembersMax = 1024;
+export const genesisAllocMax = 100_000;
+export const genesisExtraDataBytesMax = 1024;
+export const dialAddressesMax = 8;
+export const nameCharsMax = 128;
