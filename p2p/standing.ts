@@ -5,7 +5,7 @@
 export type Penalty = 'drop' | 'disconnect' | 'ban';
 export type Sentence = 'none' | 'disconnect' | 'ban';
 
-const POINTS: Readonly<Record<Penalty, number>> = { drop: 0.2, disconnect: 20, ban: 50 };
+const POINTS: Readonly<Record<Penalty, number>> = { drop: 0.25, disconnect: 20, ban: 50 };
 const DISCONNECT_AT = -20;
 const BAN_AT = -50;
 const HALF_LIFE_MS = 10 * 60_000;

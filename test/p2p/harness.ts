@@ -32,6 +32,15 @@ export function idOf(number: number): string {
 
 export const HELLO = new TextEncoder().encode('mpbp test network');
 
+const opened = new Set<Network>();
+
+/** After each test, so that one that failed does not keep the process alive. */
+export async function closeOpened(): Promise<void> {
+  const networks = [...opened];
+  opened.clear();
+  await Promise.all(networks.map((network) => network.close()));
+}
+
 export async function openNode(number: number, options: NodeOptions = {}): Promise<Node> {
   const { allowed = [], limits, ...rest } = options;
   const heard: Heard[] = [];
@@ -51,6 +60,7 @@ export async function openNode(number: number, options: NodeOptions = {}): Promi
     onPeer: (peerId, connected) => peerEvents.push({ peerId, connected }),
     ...rest,
   });
+  opened.add(network);
   const address = network.addresses()[0] ?? '';
   const port = Number(address.split('/')[4]);
   return {
