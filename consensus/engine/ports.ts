@@ -1,6 +1,6 @@
 import type { Block, BuildOutcome, Effect, Floor } from '#consensus/core/types.ts';
 import type { Verdict } from '#src/lib/failure.ts';
-import type { Certificate } from '#src/types/certificate.ts';
+import type { Certificate, VerifiedVotes } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
 
 /** What the engine asks of the chain. Blocks travel as bytes; agreement never looks inside. */
@@ -15,7 +15,12 @@ export type Ledger = {
   /** Null when valid, otherwise what is wrong. The outcome is kept for the commit. */
   execute(block: Block): string | null;
   /** Writes final blocks, in order, with everything that belongs to them, in one synced batch. */
-  commit(blocks: readonly Block[], certificate: Certificate, journalSeq: number): Promise<void>;
+  commit(
+    blocks: readonly Block[],
+    certificate: Certificate,
+    journalSeq: number,
+    known: VerifiedVotes,
+  ): Promise<void>;
   /** Whether a payment waits that none of these unfinalized blocks contains. */
   hasPending(unfinalized: readonly Block[]): boolean;
   /** A stored final block's bytes. */

@@ -1,7 +1,7 @@
 import type { Message } from '#consensus/core/types.ts';
 import { ed25519Verify } from '#src/crypto/ed25519.ts';
 import { bytesEqual } from '#src/lib/bytes.ts';
-import { type Certificate, verifyCertificate } from '#src/types/certificate.ts';
+import { type Certificate, type VerifiedVotes, verifyCertificate } from '#src/types/certificate.ts';
 import type { Epoch } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import { encodeStatement, type Statement, statementKey, type Vote } from '#src/types/vote.ts';
@@ -48,7 +48,7 @@ export class Verifier {
     const { statement, signer, signature } = vote;
     const key = this.#set.validators[signer]?.consensusKey;
     if (key === undefined || statement.epoch !== this.#epoch) return false;
-    if (this.#knows(statement, signer, signature)) return true;
+    if (this.known(statement, signer, signature)) return true;
     if (!ed25519Verify(key, this.bytesOf(statement), signature)) return false;
     this.remember(vote);
     return true;
@@ -77,10 +77,11 @@ export class Verifier {
     return this.#lastBytes;
   }
 
-  #knows(statement: Statement, signer: number, signature: Uint8Array): boolean {
+  /** Whether exactly this signature was checked before. */
+  readonly known: VerifiedVotes = (statement, signer, signature) => {
     const known = this.#verified.get(statement.view)?.get(`${signer}.${statementKey(statement)}`);
     return known !== undefined && bytesEqual(known, signature);
-  }
+  };
 
   #certificates(certificates: readonly Certificate[]): string | null {
     for (const certificate of certificates) {
@@ -89,7 +90,7 @@ export class Verifier {
         this.#set,
         this.#epoch,
         this.#networkId,
-        (statement, signer, signature) => this.#knows(statement, signer, signature),
+        this.known,
       );
       if (!verdict.ok) return verdict.refusal.code;
       const { statement, signers, signatures } = certificate;

@@ -1,0 +1,147 @@
+/**
+ * What an account did, entry by entry, written in the same batch as the block. The entries of an
+ * account add up to its balance: received and fees in, sent and its fee out (ledger invariant 9).
+ */
+import { assert } from '#src/lib/failure.ts';
+import { type Address, addressFromBytes, addressToBytes } from '#src/types/address.ts';
+import type { Block } from '#src/types/block.ts';
+import { type Hash, hashFromBytes, hashToBytes } from '#src/types/hash.ts';
+import type { Receipt } from '#src/types/receipt.ts';
+import {
+  decodeRlp,
+  encodeRlp,
+  isRlpList,
+  rlpBytes,
+  rlpToSafeInteger,
+  rlpToUint,
+  uintToRlp,
+} from '#src/types/rlp.ts';
+import { asHeight, asWei, type Height, type Wei } from '#src/types/units.ts';
+
+const KINDS = ['genesis', 'sent', 'received', 'self', 'fees'] as const;
+/** `self`: to oneself, costs the fee only. `fees`: a proposer's income from one block. */
+export type HistoryKind = (typeof KINDS)[number];
+
+export type HistoryEntry = {
+  readonly account: Address;
+  readonly height: Height;
+  /** Position of the transaction in its block; of `fees`, the number of transactions. */
+  readonly index: number;
+  readonly kind: HistoryKind;
+  readonly amount: Wei;
+  /** What this account paid for the transaction: nothing unless it sent it. */
+  readonly fee: Wei;
+  readonly counterparty: Address | null;
+  readonly transactionHash: Hash | null;
+  readonly timestampMs: number;
+  /** The first bytes of the data of a plain payment: a memo, where the sender wrote one. */
+  readonly memo: Uint8Array;
+  readonly succeeded: boolean;
+};
+
+/** Longer data is not a memo that a person reads; the transaction itself has it whole. */
+export const memoBytesMax = 256;
+
+/** What the entry did to the balance. */
+export function deltaOf({ kind, amount, fee }: HistoryEntry): bigint {
+  switch (kind) {
+    case 'genesis':
+    case 'received':
+    case 'fees':
+      return amount;
+    case 'sent':
+      return -amount - fee;
+    case 'self':
+      return -fee;
+  }
+}
+
+/** The entries of one block, at most two a transaction and one for the proposer. */
+export function historyOf(block: Block, receipts: readonly Receipt[]): HistoryEntry[] {
+  const { height, baseFeePerGas, coinbase, consensus } = block.header;
+  const { timestampMs } = consensus;
+  const entries: HistoryEntry[] = [];
+  let gasBefore = 0n;
+  let fees = 0n;
+  for (const [index, transaction] of block.transactions.entries()) {
+    const receipt = receipts[index];
+    assert(receipt !== undefined, 'a receipt for each transaction');
+    const { sender, to, value, hash, data, maxFeePerGas, maxPriorityFeePerGas } = transaction;
+    const tipped = baseFeePerGas + maxPriorityFeePerGas;
+    const price = tipped < maxFeePerGas ? tipped : maxFeePerGas;
+    const fee = asWei((receipt.cumulativeGasUsed - gasBefore) * price);
+    gasBefore = receipt.cumulativeGasUsed;
+    fees += fee;
+    const { succeeded } = receipt;
+    const amount = succeeded ? value : asWei(0n);
+    const memo = data.subarray(0, memoBytesMax);
+    const common = { height, index, amount, transactionHash: hash, timestampMs, memo, succeeded };
+    const kind = to === sender ? 'self' : 'sent';
+    entries.push({ ...common, account: sender, kind, fee, counterparty: to });
+    if (to !== null && to !== sender && succeeded) {
+      const zero = asWei(0n);
+      entries.push({ ...common, account: to, kind: 'received', fee: zero, counterparty: sender });
+    }
+  }
+  if (fees > 0n) entries.push(feesEntry(block, coinbase, asWei(fees)));
+  return entries;
+}
+
+export function genesisEntry(account: Address, amount: Wei, timestampMs: number): HistoryEntry {
+  return { ...EMPTY, account, height: asHeight(0n), kind: 'genesis', amount, timestampMs };
+}
+
+export function encodeHistoryEntry(entry: HistoryEntry): Uint8Array {
+  const { kind, amount, fee, counterparty, transactionHash, timestampMs, memo } = entry;
+  return encodeRlp([
+    uintToRlp(KINDS.indexOf(kind)),
+    uintToRlp(amount),
+    uintToRlp(fee),
+    counterparty === null ? new Uint8Array(0) : addressToBytes(counterparty),
+    transactionHash === null ? new Uint8Array(0) : hashToBytes(transactionHash),
+    uintToRlp(timestampMs),
+    memo,
+    uintToRlp(entry.succeeded ? 1 : 0),
+  ]);
+}
+
+/** Bytes that this node wrote and whose checksum held: anything else is our own bug. */
+export function decodeHistoryEntry(
+  bytes: Uint8Array,
+  place: { account: Address; height: Height; index: number },
+): HistoryEntry {
+  const decoded = decodeRlp(bytes, bytes.length);
+  assert(decoded.ok && isRlpList(decoded.value), 'a history entry is a list');
+  const [kindItem, amount, fee, counterparty, hash, time, memo, succeeded] = decoded.value;
+  const kind = KINDS[rlpToSafeInteger(kindItem) ?? -1];
+  assert(kind !== undefined && memo instanceof Uint8Array, 'a history entry has a kind');
+  const counterpartyBytes = rlpBytes(counterparty, 20);
+  const hashBytes = rlpBytes(hash, 32);
+  return {
+    ...place,
+    kind,
+    amount: asWei(rlpToUint(amount, 32) ?? 0n),
+    fee: asWei(rlpToUint(fee, 32) ?? 0n),
+    counterparty: counterpartyBytes === null ? null : addressFromBytes(counterpartyBytes),
+    transactionHash: hashBytes === null ? null : hashFromBytes(hashBytes),
+    timestampMs: rlpToSafeInteger(time) ?? 0,
+    memo,
+    succeeded: rlpToSafeInteger(succeeded) === 1,
+  };
+}
+
+const EMPTY = {
+  index: 0,
+  fee: 0n as Wei,
+  counterparty: null,
+  transactionHash: null,
+  memo: new Uint8Array(0),
+  succeeded: true,
+} as const;
+
+function feesEntry(block: Block, account: Address, amount: Wei): HistoryEntry {
+  const { height, consensus } = block.header;
+  const { timestampMs } = consensus;
+  const index = block.transactions.length;
+  return { ...EMPTY, account, height, index, kind: 'fees', amount, timestampMs };
+}

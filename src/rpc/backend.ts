@@ -1,0 +1,94 @@
+/** What the JSON-RPC methods ask of a node. Everything here is cheap and bounded, or paged. */
+import type { HistoryEntry } from '#src/history/history.ts';
+import type { Verdict } from '#src/lib/failure.ts';
+import type { Address } from '#src/types/address.ts';
+import type { Block } from '#src/types/block.ts';
+import type { Certificate } from '#src/types/certificate.ts';
+import type { Hash } from '#src/types/hash.ts';
+import type { Receipt } from '#src/types/receipt.ts';
+import type { SignedTransaction } from '#src/types/transaction.ts';
+import type { Height, Wei } from '#src/types/units.ts';
+import type { Validator } from '#src/types/validatorSet.ts';
+
+/** A code, geth's wording, and the fields that a program wants (interfaces.md). */
+export type SubmitRefusal = { readonly code: string; readonly message: string };
+
+export type Location = { readonly height: Height; readonly index: number };
+
+export type AccountState = {
+  readonly nonce: bigint;
+  readonly balance: bigint;
+  readonly codeHash: Hash;
+};
+
+export type PastState = {
+  account(address: Address): AccountState | null;
+  /** 32 bytes. */
+  slot(address: Address, key: Uint8Array): Uint8Array;
+  code(codeHash: Hash): Uint8Array;
+};
+
+export type HistoryPage = {
+  readonly entries: readonly HistoryEntry[];
+  /** For the next, older page; null at the end. */
+  readonly cursor: string | null;
+};
+
+export type PoolView = {
+  readonly executable: number;
+  readonly gapped: number;
+  /** With the nonce that decides whether it is executable. */
+  entries(): Iterable<{ transaction: SignedTransaction; executable: boolean }>;
+  get(hash: Hash): SignedTransaction | null;
+  nextNonce(address: Address): bigint;
+};
+
+export type PeerStatus = {
+  readonly peerId: string;
+  readonly address: string;
+  readonly direction: 'inbound' | 'outbound';
+  readonly connectedSinceMs: number;
+  readonly validator: number | null;
+};
+
+export type NodeStatus = {
+  readonly version: string;
+  readonly peerId: string;
+  /** Position in the validator set, or null for a node that only follows. */
+  readonly validator: number | null;
+  readonly height: Height;
+  readonly view: number;
+  readonly finalizedView: number;
+  readonly leader: number;
+  readonly suspects: readonly number[];
+  readonly unfinalizedBlocks: number;
+  readonly poolTransactions: number;
+  readonly peers: readonly PeerStatus[];
+  readonly cryptoBackend: string;
+  readonly uptimeMs: number;
+};
+
+export type Backend = {
+  readonly clientVersion: string;
+  readonly chainId: bigint;
+  readonly networkId: Hash;
+  readonly baseFeePerGas: Wei;
+  readonly validators: readonly Validator[];
+  readonly head: Block;
+  readonly pool: PoolView;
+  blockAt(height: Height): Block | null;
+  heightOf(hash: Hash): Height | null;
+  receiptsAt(height: Height): readonly Receipt[] | null;
+  locate(transaction: Hash): Location | null;
+  /** The certificate that made the block final: its own, or that of a descendant soon after. */
+  certificateFor(height: Height): { certificate: Certificate; height: Height } | null;
+  /** Null where the block is older than the kept window. */
+  stateAt(height: Height): PastState | null;
+  history(address: Address, cursor: string | null, limit: number): Promise<HistoryPage | null>;
+  /** Resolves when the transaction is kept so that a crash of this node does not lose it. */
+  submit(raw: Uint8Array): Promise<Verdict<Hash, SubmitRefusal>>;
+  status(): NodeStatus;
+  /** After the block is on disk. The function ends the subscription. */
+  onFinal(listener: (block: Block, receipts: readonly Receipt[]) => void): () => void;
+  onPending(listener: (transaction: SignedTransaction) => void): () => void;
+};
