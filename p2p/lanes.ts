@@ -21,6 +21,12 @@ import { bytesEqual } from '#src/lib/bytes.ts';
 export type Channel = 'consensus' | 'transactions';
 export const CHANNELS: readonly Channel[] = ['consensus', 'transactions'];
 
+export function messageBytesMax(channel: Channel, limits: NetworkLimits): number {
+  return channel === 'consensus'
+    ? limits.consensusMessageBytesMax
+    : limits.transactionsMessageBytesMax;
+}
+
 export type LaneFailure =
   | { code: 'HELLO_DIFFERS'; theirs: Uint8Array }
   | { code: 'STREAM_CLOSED'; reason: string }

@@ -15,7 +15,7 @@ import type { ByteStream, Carrier, CarrierEvents, Link } from '#p2p/carrier.ts';
 import { Dialer } from '#p2p/dialer.ts';
 import { encodeFrame } from '#p2p/frames.ts';
 import type { Channel } from '#p2p/lanes.ts';
-import { CHANNELS } from '#p2p/lanes.ts';
+import { CHANNELS, messageBytesMax } from '#p2p/lanes.ts';
 import { Libp2pCarrier } from '#p2p/libp2p.ts';
 import type { NetworkLimits } from '#p2p/limits.ts';
 import type { PeerInfo } from '#p2p/peer.ts';
@@ -62,24 +62,14 @@ export class Network {
   readonly #sessions = new Map<string, Session>();
   readonly #heartbeat: NodeJS.Timeout;
   readonly #lingering = new Set<NodeJS.Timeout>();
-  #carrier: Carrier;
+  readonly #carrier: Carrier;
   #isClosed = false;
 
-  private constructor(
-    options: NetworkOptions,
-    gate: { events: CarrierEvents | null },
-    carrier: Carrier,
-  ) {
+  private constructor(options: NetworkOptions, carrier: Carrier) {
     this.#options = options;
     this.#limits = options.limits;
     this.#log = options.log;
     this.#carrier = carrier;
-    gate.events = {
-      admits: (peerId) => this.#admits(peerId),
-      onLink: (link) => this.#linkUp(link),
-      onLinkClosed: (link) => this.#linkClosed(link),
-      onStream: (link, protocol, stream) => this.#accept(link, protocol, stream),
-    };
     this.#heartbeat = setInterval(() => this.#tick(), this.#limits.heartbeatMs);
     for (const { peerId, addresses } of options.peers) this.#dialForEver(peerId, addresses);
   }
@@ -89,20 +79,22 @@ export class Network {
     assert(options.hello.length > 0, 'a hello says something');
     assert(options.hello.length <= options.limits.helloBytesMax, 'hello is too long');
     // Sockets may knock before there is a network to answer: they are turned away.
-    const gate: { events: CarrierEvents | null } = { events: null };
+    let network: Network | null = null;
+    const events: CarrierEvents = {
+      admits: (peerId) => network?.#admits(peerId) ?? false,
+      onLink: (link) => network?.#linkUp(link),
+      onLinkClosed: (link) => network?.#linkClosed(link),
+      onStream: (link, protocol, stream) => network?.#accept(link, protocol, stream),
+    };
     const carrier = await Libp2pCarrier.open({
       identitySeed: options.identitySeed,
       listen: options.listen,
       protocols: [...CHANNELS.map((channel) => PROTOCOLS[channel]), REQUEST_PROTOCOL],
       limits: options.limits,
-      events: {
-        admits: (peerId) => gate.events?.admits(peerId) ?? false,
-        onLink: (link) => gate.events?.onLink(link),
-        onLinkClosed: (link) => gate.events?.onLinkClosed(link),
-        onStream: (link, protocol, stream) => gate.events?.onStream(link, protocol, stream),
-      },
+      events,
     });
-    return new Network(options, gate, carrier);
+    network = new Network(options, carrier);
+    return network;
   }
 
   get peerId(): string {
@@ -191,10 +183,7 @@ export class Network {
   }
 
   #checkMessage(channel: Channel, message: Uint8Array): void {
-    const max =
-      channel === 'consensus'
-        ? this.#limits.consensusMessageBytesMax
-        : this.#limits.transactionsMessageBytesMax;
+    const max = messageBytesMax(channel, this.#limits);
     assert(message.length > 0 && message.length <= max, `${channel} message size`);
   }
 
@@ -318,16 +307,11 @@ export class Network {
       case 'BAD_FRAME':
       case 'BAD_HEARTBEAT':
       case 'SPOKE_TOO_SOON':
-        session.link.abort(failure.code);
         this.penalize(peer.id, 'disconnect', failure.code);
         break;
-      case 'SILENT':
-      case 'HELLO_TIMEOUT':
-      case 'NO_STREAM':
-      case 'STREAM_CLOSED':
+      default:
         this.#log.debug('connection failed', fields);
         session.link.abort(failure.code);
-        break;
     }
     this.#drop(peer, session);
   }

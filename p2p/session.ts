@@ -1,11 +1,11 @@
 /**
- * One link's conversation: an outlet and an inlet for every channel. Ready when both sides' hellos
- * were equal on every outlet. A lane that fails takes the whole link with it: a fresh connection is
+ * One link's conversation: an outlet and an inlet for every channel. Ready when hellos were equal on
+ * all of them. A lane that fails takes the whole link with it: a fresh connection is
  * simpler to be sure of than a half-working one.
  */
 import type { ByteStream, Link } from '#p2p/carrier.ts';
 import type { Channel, LaneFailure, LaneOptions } from '#p2p/lanes.ts';
-import { CHANNELS, Inlet, Outlet } from '#p2p/lanes.ts';
+import { CHANNELS, Inlet, messageBytesMax, Outlet } from '#p2p/lanes.ts';
 import type { NetworkLimits } from '#p2p/limits.ts';
 import type { Intake } from '#p2p/rate.ts';
 
@@ -98,13 +98,9 @@ export class Session {
       this.#fail({ code: 'STREAM_CLOSED', reason: `second ${channel} stream` });
       return;
     }
-    const { limits } = this.#options;
     const inlet = new Inlet({
       ...this.#laneOptions(stream),
-      messageBytesMax:
-        channel === 'consensus'
-          ? limits.consensusMessageBytesMax
-          : limits.transactionsMessageBytesMax,
+      messageBytesMax: messageBytesMax(channel, this.#options.limits),
       onMessage: (message) => this.#options.onMessage(channel, message),
     });
     this.#inlets.set(channel, inlet);
@@ -156,8 +152,10 @@ export class Session {
   }
 
   #greeted(): void {
-    if (this.#ready || this.#outlets.size < CHANNELS.length) return;
-    if (![...this.#outlets.values()].every((outlet) => outlet.isGreeted)) return;
+    if (this.#ready) return;
+    for (const channel of CHANNELS) {
+      if (!this.#outlets.get(channel)?.isGreeted || !this.#inlets.get(channel)?.isGreeted) return;
+    }
     this.#ready = true;
     clearTimeout(this.#helloTimer);
     this.#options.onReady();
