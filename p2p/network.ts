@@ -81,10 +81,11 @@ export class Network {
     // Sockets may knock before there is a network to answer: they are turned away.
     let network: Network | null = null;
     const events: CarrierEvents = {
-      admits: (peerId) => network?.#admits(peerId) ?? false,
-      onLink: (link) => network?.#linkUp(link),
-      onLinkClosed: (link) => network?.#linkClosed(link),
-      onStream: (link, protocol, stream) => network?.#accept(link, protocol, stream),
+      admits: (peerId) => network !== null && network.#admits(peerId),
+      onLink: (link) => network === null || network.#linkUp(link),
+      onLinkClosed: (link) => network === null || network.#linkClosed(link),
+      onStream: (link, protocol, stream) =>
+        network === null || network.#accept(link, protocol, stream),
     };
     const carrier = await Libp2pCarrier.open({
       identitySeed: options.identitySeed,
