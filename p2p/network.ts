@@ -81,7 +81,7 @@ export class Network {
     // Sockets may knock before there is a network to answer: they are turned away.
     let network: Network | null = null;
     const events: CarrierEvents = {
-      admits: (peerId) => network !== null && network.#admits(peerId),
+      admits: (peerId) => (network === null ? false : network.#admits(peerId)),
       onLink: (link) => network === null || network.#linkUp(link),
       onLinkClosed: (link) => network === null || network.#linkClosed(link),
       onStream: (link, protocol, stream) =>
@@ -223,7 +223,7 @@ export class Network {
       const refusal = await this.#carrier.dial(peerId, addresses);
       failures = refusal === null ? 0 : failures + 1;
       if (refusal === null || this.#isClosed) return;
-      const fields = { peer: peerId, failures, reason: refusal.reason };
+      const fields = { peer: peerId, reason: refusal.reason };
       if (failures === 1) this.#log.info('peer not reachable', fields);
       else this.#log.debug('peer still not reachable', fields);
     };
@@ -273,14 +273,13 @@ export class Network {
       return;
     }
     const kept = linkToKeep(old.link, session.link, this.peerId, this.#limits.crossDialMs);
-    const isCross = old.link.direction !== direction;
     const fields = {
       peer: peerId,
       old: old.link.address,
       new: address,
       keptNew: kept !== old.link,
     };
-    if (isCross) this.#log.debug('two connections with a peer', fields);
+    if (old.link.direction !== direction) this.#log.debug('two connections with a peer', fields);
     else this.#log.warn('same identity connected twice', fields);
     const loser = kept === old.link ? session : old;
     if (loser === old) peer.active = session;
