@@ -32,7 +32,7 @@ const TYPES = [
 ] as const satisfies readonly Message['t'][];
 
 /** A block of the greatest size, its justification, and room for framing. */
-export const messageBytesMax = 4 * 1024 * 1024;
+export const messageBytesMax = 2 * 1024 * 1024 + 256 * 1024;
 const certificatesMax = Math.max(justifyNullificationsMax + 2, 2 * standstillViewsMax);
 
 export type MessageRefusal = { code: 'MESSAGE_MALFORMED'; what: string } | { code: string };
