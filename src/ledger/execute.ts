@@ -1,0 +1,177 @@
+/**
+ * `(state, block) -> (state, receipts)`. The same outcome serves the proposer, the validators and
+ * the auditor's replay. No clock, no chance, no disk; iteration only over ordered things.
+ */
+import { accept, assert, refuse, type Verdict } from '#src/lib/failure.ts';
+import type { Address } from '#src/types/address.ts';
+import type { Hash } from '#src/types/hash.ts';
+import { blockBytesMax, blockTransactionsMax, evmLaneBytesMax } from '#src/types/limits.ts';
+import { listRoot } from '#src/types/listRoot.ts';
+import { encodeReceipt, joinBlooms, makeReceipt, type Receipt } from '#src/types/receipt.ts';
+import type { SignedTransaction } from '#src/types/transaction.ts';
+import { asGas, type Gas } from '#src/types/units.ts';
+import { findDisorder, orderTransactions } from './order.ts';
+import { type LaneName, type LedgerRules, laneOf } from './rules.ts';
+import { Overlay } from './state/overlay.ts';
+import type { StateChanges, StateReader } from './state/reader.ts';
+import { applyTransfer, type InclusionRefusal } from './transfer.ts';
+
+/** What a block fixes before any of its transactions runs. */
+export type BlockContext = {
+  readonly parentHash: Hash;
+  readonly parentStateRoot: Hash;
+  /** Where the fees go. */
+  readonly coinbase: Address;
+  readonly rules: LedgerRules;
+};
+
+export type Outcome = {
+  readonly stateRoot: Hash;
+  readonly receipts: readonly Receipt[];
+  /** Encoded once: for the root, and for the store. */
+  readonly receiptBytes: readonly Uint8Array[];
+  readonly receiptsRoot: Hash;
+  readonly logsBloom: Uint8Array;
+  readonly gasUsed: Gas;
+  readonly changes: StateChanges;
+  /** The state after the block. */
+  readonly state: Overlay;
+};
+
+export type ExecutionRefusal =
+  | { code: 'BLOCK_ORDER'; index: number }
+  | { code: 'BLOCK_LANE_FULL'; index: number; lane: LaneName }
+  | { code: 'BLOCK_TRANSACTION_INVALID'; index: number; refusal: InclusionRefusal };
+
+/** Executes exactly these transactions; one that cannot be included makes the block invalid. */
+export function executeBlock(
+  parent: StateReader,
+  context: BlockContext,
+  transactions: readonly SignedTransaction[],
+): Verdict<Outcome, ExecutionRefusal> {
+  const disorder = findDisorder(context.parentHash, transactions);
+  if (disorder !== null) return refuse({ code: 'BLOCK_ORDER', index: disorder });
+  const lanes = new Lanes(context.rules);
+  const run = new Run(parent, context);
+  for (const [index, transaction] of transactions.entries()) {
+    if (!lanes.take(transaction)) {
+      return refuse({ code: 'BLOCK_LANE_FULL', index, lane: laneOf(transaction) });
+    }
+    const refusal = run.apply(transaction);
+    if (refusal !== null) return refuse({ code: 'BLOCK_TRANSACTION_INVALID', index, refusal });
+  }
+  return accept(run.finish());
+}
+
+/**
+ * The proposer's way: as many of the candidates as fit, in the order that the rule demands. A
+ * sender's candidates come in order of nonce; one that cannot be included takes the later ones of
+ * its sender with it.
+ */
+export function assembleBlock(
+  parent: StateReader,
+  context: BlockContext,
+  candidates: Iterable<SignedTransaction>,
+): { transactions: SignedTransaction[]; outcome: Outcome } {
+  const lanes = new Lanes(context.rules);
+  const closed = new Set<Address>();
+  const chosen: SignedTransaction[] = [];
+  for (const candidate of candidates) {
+    if (lanes.isFull('payment') && lanes.isFull('evm')) break;
+    if (closed.has(candidate.sender)) continue;
+    if (lanes.take(candidate)) chosen.push(candidate);
+    else closed.add(candidate.sender);
+  }
+  const run = new Run(parent, context);
+  const transactions: SignedTransaction[] = [];
+  const failed = new Set<Address>();
+  for (const transaction of orderTransactions(context.parentHash, chosen)) {
+    if (failed.has(transaction.sender)) continue;
+    if (run.apply(transaction) === null) transactions.push(transaction);
+    else failed.add(transaction.sender);
+  }
+  return { transactions, outcome: run.finish() };
+}
+
+class Run {
+  readonly #state: Overlay;
+  readonly #context: BlockContext;
+  readonly #receipts: Receipt[] = [];
+  #gasUsed = 0n;
+
+  constructor(parent: StateReader, context: BlockContext) {
+    this.#state = new Overlay(parent);
+    this.#context = context;
+  }
+
+  /** Null when it is in the block. */
+  apply(transaction: SignedTransaction): InclusionRefusal | null {
+    const { coinbase, rules } = this.#context;
+    const applied = applyTransfer(this.#state, transaction, coinbase, rules);
+    if (!applied.ok) return applied.refusal;
+    this.#gasUsed += applied.value.gasUsed;
+    const cumulativeGasUsed = asGas(this.#gasUsed);
+    const { type } = transaction;
+    this.#receipts.push(makeReceipt({ type, succeeded: true, cumulativeGasUsed, logs: [] }));
+    return null;
+  }
+
+  finish(): Outcome {
+    const { root, changes } = this.#state.seal(this.#context.parentStateRoot);
+    assertConservation(changes);
+    const receiptBytes = this.#receipts.map(encodeReceipt);
+    return {
+      stateRoot: root,
+      receipts: this.#receipts,
+      receiptBytes,
+      receiptsRoot: listRoot(receiptBytes),
+      logsBloom: joinBlooms(this.#receipts.map((receipt) => receipt.logsBloom)),
+      gasUsed: asGas(this.#gasUsed),
+      changes,
+      state: this.#state,
+    };
+  }
+}
+
+/** Ledger invariants 1 to 3: a block moves the coin, it neither makes nor loses any. */
+function assertConservation({ accounts, before }: StateChanges): void {
+  let sum = 0n;
+  for (const [address, account] of accounts) {
+    const old = before.accounts.get(address) ?? null;
+    sum += (account?.balance ?? 0n) - (old?.balance ?? 0n);
+    assert((account?.nonce ?? 0n) >= (old?.nonce ?? 0n), 'a nonce never falls');
+  }
+  assert(sum === 0n, 'a block neither makes nor loses coin');
+}
+
+/** What is left of the two budgets, in gas and in bytes. */
+class Lanes {
+  readonly #left: Record<LaneName, { gas: bigint; bytes: number }>;
+  #count = 0;
+  /** What the header and the framing of a block may take. */
+  #bytes = blockBytesMax - 4_096;
+
+  constructor({ paymentLaneGasLimit, evmLaneGasLimit, paymentLaneBytesMax }: LedgerRules) {
+    this.#left = {
+      payment: { gas: paymentLaneGasLimit, bytes: paymentLaneBytesMax },
+      evm: { gas: evmLaneGasLimit, bytes: evmLaneBytesMax },
+    };
+  }
+
+  isFull(lane: LaneName): boolean {
+    return this.#left[lane].gas < 21_000n || this.#count >= blockTransactionsMax;
+  }
+
+  take(transaction: SignedTransaction): boolean {
+    const lane = this.#left[laneOf(transaction)];
+    // With the string header that the transaction has inside the block.
+    const bytes = transaction.raw.length + 4;
+    if (transaction.gasLimit > lane.gas || bytes > lane.bytes || bytes > this.#bytes) return false;
+    if (this.#count >= blockTransactionsMax) return false;
+    lane.gas -= transaction.gasLimit;
+    lane.bytes -= bytes;
+    this.#bytes -= bytes;
+    this.#count++;
+    return true;
+  }
+}

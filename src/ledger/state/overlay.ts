@@ -1,0 +1,182 @@
+import { keccak256 } from '#src/crypto/keccak.ts';
+import { bytesEqual, EMPTY_BYTES, toBareHex } from '#src/lib/bytes.ts';
+import { assert } from '#src/lib/failure.ts';
+import { type Address, addressToBytes } from '#src/types/address.ts';
+import { type Hash, keccakHash } from '#src/types/hash.ts';
+import type { Nibbles } from '#src/types/nibbles.ts';
+import { encodeRlp } from '#src/types/rlp.ts';
+import { type Account, EMPTY_ACCOUNT, encodeAccount, isEmptyAccount } from './account.ts';
+import type { SlotKey, StateChanges, StateReader, TrieWrite } from './reader.ts';
+import { type TrieChange, updateTrie } from './trie.ts';
+
+/**
+ * Changes on top of another version of the state. A block is executed into an overlay on its
+ * parent's; when the block is final the overlay's changes go to disk, otherwise it is dropped.
+ * Inside a block a journal takes back what a failed transaction did.
+ */
+export class Overlay implements StateReader {
+  #parent: StateReader;
+  readonly #accounts = new Map<Address, Account | null>();
+  readonly #slots = new Map<Address, Map<SlotKey, Uint8Array>>();
+  readonly #code = new Map<Hash, Uint8Array>();
+  readonly #nodes = new Map<string, Uint8Array | null>();
+  /** How to undo each change since the block began, the newest last. */
+  readonly #journal: (() => void)[] = [];
+  #sealed = false;
+
+  constructor(parent: StateReader) {
+    this.#parent = parent;
+  }
+
+  account(address: Address): Account | null {
+    const own = this.#accounts.get(address);
+    return own === undefined ? this.#parent.account(address) : own;
+  }
+
+  slot(address: Address, key: SlotKey): Uint8Array {
+    return this.#slots.get(address)?.get(key) ?? this.#parent.slot(address, key);
+  }
+
+  code(hash: Hash): Uint8Array | null {
+    return this.#code.get(hash) ?? this.#parent.code(hash);
+  }
+
+  trieNode(owner: Address | null, path: Nibbles): Uint8Array | null {
+    const own = this.#nodes.get(nodeKey(owner, path));
+    return own === undefined ? this.#parent.trieNode(owner, path) : own;
+  }
+
+  /** The parent's changes are on disk: read from there, so that old overlays can go. */
+  rebase(parent: StateReader): void {
+    this.#parent = parent;
+  }
+
+  // --- writing, while the block is executed -----------------------------------------------------
+
+  setAccount(address: Address, account: Account): void {
+    const before = this.#accounts.get(address);
+    this.#undo(() => restore(this.#accounts, address, before));
+    this.#accounts.set(address, isEmptyAccount(account) ? null : account);
+  }
+
+  changeAccount(address: Address, change: (account: Account) => Account): void {
+    this.setAccount(address, change(this.account(address) ?? EMPTY_ACCOUNT));
+  }
+
+  setSlot(address: Address, key: SlotKey, value: Uint8Array): void {
+    let slots = this.#slots.get(address);
+    if (slots === undefined) {
+      slots = new Map();
+      this.#slots.set(address, slots);
+    }
+    const target = slots;
+    const before = target.get(key);
+    this.#undo(() => restore(target, key, before));
+    target.set(key, value);
+  }
+
+  setCode(code: Uint8Array): Hash {
+    const hash = keccakHash(code);
+    this.#code.set(hash, code);
+    return hash;
+  }
+
+  checkpoint(): number {
+    return this.#journal.length;
+  }
+
+  revertTo(checkpoint: number): void {
+    while (this.#journal.length > checkpoint) this.#journal.pop()?.();
+  }
+
+  #undo(step: () => void): void {
+    assert(!this.#sealed, 'a sealed state does not change');
+    this.#journal.push(step);
+  }
+
+  // --- the end of the block ---------------------------------------------------------------------
+
+  /** Brings the tries up to date, and with them the root; nothing changes after this. */
+  seal(parentRoot: Hash): { root: Hash; changes: StateChanges } {
+    const trieNodes: TrieWrite[] = [];
+    for (const [address, slots] of this.#slots) {
+      if (slots.size > 0) this.#sealStorage(address, slots, trieNodes);
+    }
+    const changed: TrieChange[] = [];
+    const beforeAccounts = new Map<Address, Account | null>();
+    const accounts = new Map<Address, Account | null>();
+    for (const [address, account] of this.#accounts) {
+      const before = this.#parent.account(address);
+      if (sameAccount(before, account)) continue;
+      beforeAccounts.set(address, before);
+      accounts.set(address, account);
+      const path = toBareHex(keccak256(addressToBytes(address)));
+      changed.push({ path, value: account === null ? null : encodeAccount(account) });
+    }
+    const read = (path: Nibbles) => this.#parent.trieNode(null, path);
+    const { root, writes } = updateTrie(read, parentRoot, changed);
+    for (const [path, node] of writes) trieNodes.push({ owner: null, path, node });
+    for (const { owner, path, node } of trieNodes) this.#nodes.set(nodeKey(owner, path), node);
+    this.#sealed = true;
+    this.#journal.length = 0;
+    const before = { accounts: beforeAccounts, slots: this.#slotsBefore() };
+    return {
+      root,
+      changes: { accounts, slots: this.#slots, code: this.#code, trieNodes, before },
+    };
+  }
+
+  #sealStorage(
+    address: Address,
+    slots: ReadonlyMap<SlotKey, Uint8Array>,
+    trieNodes: TrieWrite[],
+  ): void {
+    const changes: TrieChange[] = [];
+    for (const [key, value] of slots) {
+      if (bytesEqual(value, this.#parent.slot(address, key))) continue;
+      const path = toBareHex(keccak256(new Uint8Array(Buffer.from(key, 'hex'))));
+      changes.push({ path, value: value.length === 0 ? null : encodeRlp(value) });
+    }
+    const account = this.account(address) ?? EMPTY_ACCOUNT;
+    const read = (path: Nibbles) => this.#parent.trieNode(address, path);
+    const { root, writes } = updateTrie(read, account.storageRoot, changes);
+    for (const [path, node] of writes) trieNodes.push({ owner: address, path, node });
+    this.setAccount(address, { ...account, storageRoot: root });
+  }
+
+  #slotsBefore(): Map<Address, Map<SlotKey, Uint8Array>> {
+    const before = new Map<Address, Map<SlotKey, Uint8Array>>();
+    for (const [address, slots] of this.#slots) {
+      const values = new Map<SlotKey, Uint8Array>();
+      for (const key of slots.keys()) values.set(key, this.#parent.slot(address, key));
+      before.set(address, values);
+    }
+    return before;
+  }
+}
+
+/** 256 bits without leading zeros, as the tables hold a slot. */
+export function trimSlot(value: Uint8Array): Uint8Array {
+  let from = 0;
+  while (from < value.length && value[from] === 0) from++;
+  return from === value.length ? EMPTY_BYTES : value.slice(from);
+}
+
+function nodeKey(owner: Address | null, path: Nibbles): string {
+  return `${owner ?? ''}/${path}`;
+}
+
+function sameAccount(a: Account | null, b: Account | null): boolean {
+  if (a === null || b === null) return a === b;
+  return (
+    a.nonce === b.nonce &&
+    a.balance === b.balance &&
+    a.storageRoot === b.storageRoot &&
+    a.codeHash === b.codeHash
+  );
+}
+
+function restore<K, V>(map: Map<K, V>, key: K, before: V | undefined): void {
+  if (before === undefined) map.delete(key);
+  else map.set(key, before);
+}
