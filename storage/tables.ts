@@ -29,6 +29,8 @@ export const TABLES = {
   undo: 0x0c,
   /** height u64 -> commit record, linked by hash to the one before */
   commits: 0x0d,
+  /** height u64 -> 20-byte sender of each transaction */
+  senders: 0x0e,
 } as const;
 
 export type Table = keyof typeof TABLES;

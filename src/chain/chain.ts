@@ -1,0 +1,354 @@
+/**
+ * The one door. Blocks are built and checked into overlays in memory; `commit` is the only way to
+ * the disk, and takes only blocks that are proven final. What was executed once, by the proposer or
+ * by a check, is what is written.
+ */
+import { historyOf } from '#src/history/history.ts';
+import {
+  assembleBlock,
+  type BlockContext,
+  type ExecutionRefusal,
+  executeBlock,
+  type Outcome,
+} from '#src/ledger/execute.ts';
+import type { Account } from '#src/ledger/state/account.ts';
+import type { SlotKey, StateReader } from '#src/ledger/state/reader.ts';
+import { concatBytes } from '#src/lib/bytes.ts';
+import type { Verdict } from '#src/lib/failure.ts';
+import { assert, EXIT, UserError } from '#src/lib/failure.ts';
+import { type Address, addressFromBytes, addressToBytes } from '#src/types/address.ts';
+import {
+  type Block,
+  type BlockRefusal,
+  decodeBlock,
+  encodeBlock,
+  makeBlock,
+} from '#src/types/block.ts';
+import { type Certificate, decodeCertificate, encodeCertificate } from '#src/types/certificate.ts';
+import type { Hash } from '#src/types/hash.ts';
+import { decodeReceipt, type Receipt } from '#src/types/receipt.ts';
+import type { SignedTransaction } from '#src/types/transaction.ts';
+import { asHeight, type Height } from '#src/types/units.ts';
+import type { FinalBlocks } from './final.ts';
+import {
+  coinbaseOf,
+  findHeaderDifference,
+  makeHeader,
+  type ProposerFields,
+} from './headerRules.ts';
+import type { ChainParams } from './params.ts';
+import type { BlockRecord, ChainStore, Undo } from './store.ts';
+
+/** A block that is final and on disk. */
+export type FinalEvent = { readonly block: Block; readonly receipts: readonly Receipt[] };
+
+export type CheckRefusal =
+  | ExecutionRefusal
+  | { code: 'PARENT_UNKNOWN'; parentHash: Hash }
+  | { code: 'BLOCK_HEADER'; field: string; want: string; got: string };
+
+export type ChainOptions = {
+  readonly params: ChainParams;
+  readonly store: ChainStore;
+  /** Senders that were recovered before, so that it is not done again. */
+  readonly senderOf: (hash: Hash) => Address | null;
+  onFinal(event: FinalEvent): void;
+};
+
+/** Recent final blocks kept decoded, for subscribers and pollers. */
+const recentBlocksMax = 256;
+
+type Executed = { readonly block: Block; readonly outcome: Outcome };
+
+export class Chain {
+  readonly params: ChainParams;
+  readonly #store: ChainStore;
+  readonly #options: ChainOptions;
+  readonly #executed = new Map<Hash, Executed>();
+  readonly #recent = new Map<Height, FinalEvent>();
+  readonly #undo = new Map<Height, Undo>();
+  #head: Block;
+  #certificate: Certificate | null;
+
+  private constructor(options: ChainOptions, head: Block, certificate: Certificate | null) {
+    this.params = options.params;
+    this.#options = options;
+    this.#store = options.store;
+    this.#head = head;
+    this.#certificate = certificate;
+  }
+
+  /** Opens the chain of this genesis, writing its first block into a store that is new. */
+  static async open(options: ChainOptions): Promise<Chain> {
+    const { store, params } = options;
+    const { block, changes, history } = params.genesis;
+    if (store.head === null) {
+      const record: BlockRecord = {
+        ...recordOf(block, []),
+        changes,
+        history,
+      };
+      await store.commit([record], null, 0);
+    }
+    const stored = store.heightOf(block.hash);
+    if (stored !== 0n) {
+      throw new UserError(
+        EXIT.badData,
+        `the data directory does not hold chain ${params.networkId}`,
+      );
+    }
+    store.checkLinks();
+    const { head } = store;
+    assert(head !== null, 'a chain has a head');
+    if (head.height === 0n) return new Chain(options, block, null);
+    const bytes = store.certificate(head.height);
+    const certificate = bytes === null ? null : decodeCertificate(bytes);
+    assert(certificate?.ok, 'the newest final block has its certificate');
+    const chain = new Chain(options, block, certificate.value);
+    const top = chain.blockAt(head.height);
+    assert(top !== null, 'the newest final block is stored');
+    chain.#head = top;
+    return chain;
+  }
+
+  /** The newest final block. */
+  get head(): Block {
+    return this.#head;
+  }
+  get headCertificate(): Certificate | null {
+    return this.#certificate;
+  }
+  get journalSeq(): number {
+    return this.#store.head?.journalSeq ?? 0;
+  }
+
+  // --- proposing and checking -------------------------------------------------------------------
+
+  decode(bytes: Uint8Array): Verdict<Block, BlockRefusal> {
+    const { chainId } = this.params;
+    return decodeBlock(bytes, { chainId, senderOf: this.#options.senderOf });
+  }
+
+  /** A block on this parent, with as many candidates as fit; null where none does. */
+  build(
+    parentHash: Hash,
+    fields: ProposerFields,
+    candidates: (state: StateReader) => Iterable<SignedTransaction>,
+    mayBeEmpty: boolean,
+  ): Block | null {
+    const parent = this.#parentOf(parentHash);
+    if (parent === null) return null;
+    const context = this.#contextOf(parent, fields.proposerIndex);
+    const { transactions, outcome } = assembleBlock(
+      parent.state,
+      context,
+      candidates(parent.state),
+    );
+    if (transactions.length === 0 && !mayBeEmpty) return null;
+    const header = makeHeader(parent.block, fields, transactions, outcome, this.params);
+    const block = makeBlock(header, transactions);
+    this.#executed.set(block.hash, { block, outcome });
+    return block;
+  }
+
+  /** Null when the block is valid on its parent; its outcome is then kept for the commit. */
+  check(block: Block): CheckRefusal | null {
+    if (this.#executed.has(block.hash)) return null;
+    const { parentHash, consensus } = block.header;
+    const parent = this.#parentOf(parentHash);
+    if (parent === null) return { code: 'PARENT_UNKNOWN', parentHash };
+    const context = this.#contextOf(parent, consensus.proposerIndex);
+    const executed = executeBlock(parent.state, context, block.transactions);
+    if (!executed.ok) return executed.refusal;
+    const outcome = executed.value;
+    const { view, parentView, proposerIndex, timestampMs } = consensus;
+    const fields = { view, parentView, proposerIndex, timestampMs };
+    const want = makeHeader(parent.block, fields, block.transactions, outcome, this.params);
+    const difference = findHeaderDifference(block.header, want);
+    if (difference !== null) return { code: 'BLOCK_HEADER', ...difference };
+    this.#executed.set(block.hash, { block, outcome });
+    return null;
+  }
+
+  /** The state after a block that is not final yet, or at the head. */
+  stateAfter(hash: Hash): StateReader | null {
+    return this.#parentOf(hash)?.state ?? null;
+  }
+
+  /** Writes proven blocks, which were checked before, and forgets what they make impossible. */
+  async commit({ blocks, certificate }: FinalBlocks, journalSeq: number): Promise<void> {
+    const events: FinalEvent[] = [];
+    const records: BlockRecord[] = [];
+    let parent = this.#head.hash;
+    for (const block of blocks) {
+      const executed = this.#executed.get(block.hash);
+      assert(executed !== undefined, 'a block is checked before it is committed');
+      assert(block.header.parentHash === parent, 'a commit continues the final chain');
+      parent = block.hash;
+      const { receipts, receiptBytes, changes } = executed.outcome;
+      const history = historyOf(block, receipts);
+      records.push({ ...recordOf(block, receiptBytes), changes, history });
+      events.push({ block, receipts });
+    }
+    await this.#store.commit(records, encodeCertificate(certificate), journalSeq);
+    for (const [index, event] of events.entries()) {
+      const { height } = event.block.header;
+      this.#remember(this.#recent, height, event);
+      const before = records[index]?.changes.before;
+      if (before !== undefined) this.#remember(this.#undo, height, before);
+      this.#head = event.block;
+    }
+    this.#certificate = certificate;
+    this.#forgetImpossible();
+    for (const event of events) this.#options.onFinal(event);
+  }
+
+  // --- reading ----------------------------------------------------------------------------------
+
+  blockAt(height: Height): Block | null {
+    const recent = this.#recent.get(height);
+    if (recent !== undefined) return recent.block;
+    if (height === 0n) return this.params.genesis.block;
+    const bytes = this.#store.block(height);
+    const senders = this.#store.senders(height);
+    if (bytes === null || senders === null) return null;
+    let next = 0;
+    const decoded = decodeBlock(bytes, {
+      chainId: this.params.chainId,
+      senderOf: () => addressFromBytes(senders.slice(20 * next, 20 * ++next)),
+    });
+    assert(decoded.ok, 'a stored block decodes');
+    return decoded.value;
+  }
+
+  /** The bytes as they were agreed on, for peers. */
+  blockBytesAt(height: Height): Uint8Array | null {
+    return this.#store.block(height);
+  }
+
+  heightOf(hash: Hash): Height | null {
+    return this.#store.heightOf(hash);
+  }
+
+  receiptsAt(height: Height): readonly Receipt[] | null {
+    const recent = this.#recent.get(height);
+    if (recent !== undefined) return recent.receipts;
+    const bytes = this.#store.receipts(height);
+    if (bytes === null) return null;
+    return bytes.map((item) => {
+      const receipt = decodeReceipt(item);
+      assert(receipt.ok, 'a stored receipt decodes');
+      return receipt.value;
+    });
+  }
+
+  certificateBytesAt(height: Height): Uint8Array | null {
+    return this.#store.certificate(height);
+  }
+
+  locate(transaction: Hash): { height: Height; index: number } | null {
+    return this.#store.locate(transaction);
+  }
+
+  history(
+    account: Address,
+    cursor: string | null,
+    limit: number,
+  ): ReturnType<ChainStore['history']> {
+    return this.#store.history(account, cursor, limit);
+  }
+
+  account(address: Address): Account | null {
+    return this.#store.account(address);
+  }
+
+  /** The state after a final block; null where it is older than the kept window. */
+  stateAt(height: Height): StateReader | null {
+    const top = this.#head.header.height;
+    if (height > top || height < 0n) return null;
+    const undos: Undo[] = [];
+    for (let h = height + 1n; h <= top; h++) {
+      const undo = this.#undoOf(asHeight(h));
+      if (undo === null) return null;
+      undos.push(undo);
+    }
+    return undos.length === 0 ? this.#store : pastState(this.#store, undos);
+  }
+
+  #undoOf(height: Height): Undo | null {
+    const known = this.#undo.get(height);
+    if (known !== undefined) return known;
+    const stored = this.#store.undo(height);
+    if (stored !== null) this.#remember(this.#undo, height, stored);
+    return stored;
+  }
+
+  #parentOf(hash: Hash): { block: Block; state: StateReader } | null {
+    const executed = this.#executed.get(hash);
+    if (executed !== undefined) return { block: executed.block, state: executed.outcome.state };
+    return hash === this.#head.hash ? { block: this.#head, state: this.#store } : null;
+  }
+
+  #contextOf(parent: { block: Block }, proposerIndex: number): BlockContext {
+    return {
+      parentHash: parent.block.hash,
+      parentStateRoot: parent.block.header.stateRoot,
+      coinbase: coinbaseOf(proposerIndex, this.params),
+      rules: this.params.rules,
+    };
+  }
+
+  #forgetImpossible(): void {
+    const { height } = this.#head.header;
+    for (const [hash, { block, outcome }] of this.#executed) {
+      if (block.header.height <= height) this.#executed.delete(hash);
+      else if (block.header.parentHash === this.#head.hash) outcome.state.rebase(this.#store);
+    }
+  }
+
+  #remember<T>(map: Map<Height, T>, height: Height, value: T): void {
+    map.set(height, value);
+    if (map.size <= recentBlocksMax) return;
+    for (const oldest of map.keys()) {
+      map.delete(oldest);
+      break;
+    }
+  }
+}
+
+function recordOf(
+  block: Block,
+  receipts: readonly Uint8Array[],
+): Omit<BlockRecord, 'changes' | 'history'> {
+  return {
+    height: block.header.height,
+    hash: block.hash,
+    parentHash: block.header.parentHash,
+    block: encodeBlock(block),
+    senders: concatBytes(...block.transactions.map(({ sender }) => addressToBytes(sender))),
+    receipts,
+    transactions: block.transactions.map(({ hash }) => hash),
+  };
+}
+
+/** The newest state with the changes of some blocks taken back, the oldest of them first. */
+function pastState(newest: StateReader, undos: readonly Undo[]): StateReader {
+  return {
+    account: (address) => {
+      for (const { accounts } of undos) {
+        const before = accounts.get(address);
+        if (before !== undefined) return before;
+      }
+      return newest.account(address);
+    },
+    slot: (address, key: SlotKey) => {
+      for (const { slots } of undos) {
+        const before = slots.get(address)?.get(key);
+        if (before !== undefined) return before;
+      }
+      return newest.slot(address, key);
+    },
+    code: (hash) => newest.code(hash),
+    trieNode: () => null,
+  };
+}
