@@ -5,6 +5,7 @@ import type { Address } from '#src/types/address.ts';
 import type { Block } from '#src/types/block.ts';
 import type { Certificate } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
+import type { Header } from '#src/types/header.ts';
 import type { Receipt } from '#src/types/receipt.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import type { Height, Wei } from '#src/types/units.ts';
@@ -77,6 +78,8 @@ export type Backend = {
   readonly head: Block;
   readonly pool: PoolView;
   blockAt(height: Height): Block | null;
+  /** For searches over many blocks, which must not read the bodies. */
+  headerAt(height: Height): Header | null;
   heightOf(hash: Hash): Height | null;
   receiptsAt(height: Height): readonly Receipt[] | null;
   locate(transaction: Hash): Location | null;

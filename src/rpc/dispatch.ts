@@ -1,0 +1,198 @@
+/**
+ * One JSON-RPC 2.0 body to one answer. Whatever can be answered at once is: a promise costs a turn
+ * of the loop, and most methods need none.
+ */
+import type { Log } from '#src/lib/log.ts';
+import { invalidParam, limitExceeded, RPC, RpcError, unknownMethod } from './errors.ts';
+import { parseJson } from './json.ts';
+import type { RpcLimits } from './limits.ts';
+import type { JsonObject, Params } from './params.ts';
+
+/** What a subscriber is to the methods: a WebSocket connection. */
+export type Session = {
+  readonly subscriptions: Set<string>;
+  send(text: string): void;
+};
+
+export type Method = {
+  /** More parameters are refused. */
+  readonly paramsMax: number;
+  /** A plain value or a promise of one; bytes and bigints are text already. */
+  readonly run: (params: Params, session: Session | null) => unknown;
+  /** In a batch, started without waiting for the items before: they may depend on each other. */
+  readonly overlaps?: true;
+};
+
+export type Methods = Iterable<readonly [string, Method]>;
+
+type Answer = string | null | Promise<string | null>;
+
+const NO_PARAMS: Params = [];
+
+export class Dispatcher {
+  readonly #methods: ReadonlyMap<string, Method>;
+  readonly #limits: RpcLimits;
+  readonly #log: Log;
+  #inFlight = 0;
+
+  constructor(methods: Methods, limits: RpcLimits, log: Log) {
+    this.#methods = new Map(methods);
+    this.#limits = limits;
+    this.#log = log;
+  }
+
+  get isBusy(): boolean {
+    return this.#inFlight >= this.#limits.callsInFlightMax;
+  }
+
+  /** Instead of an answer, where {@link isBusy}. */
+  busy(): string {
+    const { callsInFlightMax } = this.#limits;
+    const error = limitExceeded(`too many requests: ${callsInFlightMax} are in progress`);
+    return this.#failure('null', error, 'busy');
+  }
+
+  /** Null where nothing is to be said: the body was notifications only. Never rejects. */
+  answer(body: Buffer, session: Session | null): Answer {
+    let request: unknown;
+    try {
+      request = parseJson(body, this.#limits);
+    } catch (error) {
+      return this.#failure('null', error, 'parse');
+    }
+    return Array.isArray(request) ? this.#batch(request, session) : this.#single(request, session);
+  }
+
+  #single(request: unknown, session: Session | null): Answer {
+    const id = readId(request, this.#limits.idCharsMax);
+    if (id === INVALID)
+      return this.#failure(
+        'null',
+        badRequest('id should be a string, a number or null'),
+        'request',
+      );
+    // The id of a request without one is null only where the request itself is bad.
+    const idText = id === undefined ? 'null' : JSON.stringify(id);
+    const call = readCall(request);
+    if (call instanceof RpcError) return this.#failure(idText, call, 'request');
+    try {
+      const result = this.#run(call, session);
+      if (result instanceof Promise) return this.#whenDone(result, call.name, id, idText);
+      return id === undefined ? null : this.#success(idText, result);
+    } catch (error) {
+      return id === undefined ? null : this.#failure(idText, error, call.name);
+    }
+  }
+
+  #run({ name, params: given }: Call, session: Session | null): unknown {
+    const method = this.#methods.get(name);
+    if (method === undefined) throw unknownMethod(name);
+    const params = given === undefined || given === null ? NO_PARAMS : given;
+    if (!Array.isArray(params)) throw invalidParam(0, 'params should be a list');
+    if (params.length > method.paramsMax) {
+      const reason = `too many arguments, want at most ${method.paramsMax}`;
+      throw invalidParam(method.paramsMax, reason);
+    }
+    return method.run(params, session);
+  }
+
+  async #whenDone(
+    result: Promise<unknown>,
+    name: string,
+    id: unknown,
+    idText: string,
+  ): Promise<string | null> {
+    this.#inFlight++;
+    try {
+      const value = await result;
+      return id === undefined ? null : this.#success(idText, value);
+    } catch (error) {
+      return id === undefined ? null : this.#failure(idText, error, name);
+    } finally {
+      this.#inFlight--;
+    }
+  }
+
+  /** In order; once the answers are as long as allowed, the rest is not executed. */
+  async #batch(items: readonly unknown[], session: Session | null): Promise<string | null> {
+    const { batchItemsMax, responseBytesMax } = this.#limits;
+    if (items.length === 0) {
+      return this.#failure('null', new RpcError(RPC.invalidRequest, 'empty batch'), 'batch');
+    }
+    if (items.length > batchItemsMax) {
+      const error = limitExceeded(`batch too large: ${items.length}, limit ${batchItemsMax}`);
+      return this.#failure('null', error, 'batch');
+    }
+    const answers: Answer[] = [];
+    let bytes = 0;
+    for (const item of items) {
+      if (bytes > responseBytesMax) {
+        answers.push(this.#tooLarge(item));
+        continue;
+      }
+      const answer = this.#single(item, session);
+      const known = answer instanceof Promise && !this.#overlaps(item) ? await answer : answer;
+      if (typeof known === 'string') bytes += known.length;
+      answers.push(bytes > responseBytesMax ? this.#tooLarge(item) : known);
+    }
+    const texts = (await Promise.all(answers)).filter((text) => text !== null);
+    return texts.length === 0 ? null : `[${texts.join(',')}]`;
+  }
+
+  #overlaps(item: unknown): boolean {
+    const { method } = item as JsonObject;
+    return typeof method === 'string' && this.#methods.get(method)?.overlaps === true;
+  }
+
+  #tooLarge(item: unknown): string | null {
+    const id = readId(item, this.#limits.idCharsMax);
+    if (id === undefined) return null;
+    const idText = id === INVALID ? 'null' : JSON.stringify(id);
+    return this.#failure(idText, new RpcError(RPC.tooLarge, 'response too large'), 'batch');
+  }
+
+  #success(idText: string, result: unknown): string {
+    const text = `{"jsonrpc":"2.0","id":${idText},"result":${JSON.stringify(result ?? null)}}`;
+    if (text.length <= this.#limits.responseBytesMax) return text;
+    return this.#failure(idText, new RpcError(RPC.tooLarge, 'response too large'), 'result');
+  }
+
+  #failure(idText: string, error: unknown, name: string): string {
+    if (!(error instanceof RpcError)) {
+      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.#log.error('rpc method failed', { method: name, reason });
+      return `{"jsonrpc":"2.0","id":${idText},"error":{"code":-32603,"message":"internal error"}}`;
+    }
+    const { code, message, data } = error;
+    const body = JSON.stringify(data === undefined ? { code, message } : { code, message, data });
+    return `{"jsonrpc":"2.0","id":${idText},"error":${body}}`;
+  }
+}
+
+const INVALID = Symbol('an id that is none');
+
+/** Undefined makes a notification. */
+function readId(request: unknown, charsMax: number): string | number | null | undefined | symbol {
+  if (typeof request !== 'object' || request === null) return null;
+  const { id } = request as JsonObject;
+  if (id === undefined || id === null) return id;
+  if (typeof id === 'string') return id.length > charsMax ? INVALID : id;
+  // 1e400 parses to Infinity, which no answer could repeat.
+  return typeof id === 'number' && Number.isFinite(id) ? id : INVALID;
+}
+
+type Call = { readonly name: string; readonly params: unknown };
+
+function readCall(request: unknown): Call | RpcError {
+  if (typeof request !== 'object' || request === null || Array.isArray(request)) {
+    return badRequest('not an object');
+  }
+  const { jsonrpc, method, params } = request as JsonObject;
+  if (jsonrpc !== '2.0') return badRequest('jsonrpc should be "2.0"');
+  if (typeof method !== 'string' || method === '') return badRequest('method should be a name');
+  return { name: method, params };
+}
+
+function badRequest(what: string): RpcError {
+  return new RpcError(RPC.invalidRequest, `invalid request: ${what}`);
+}

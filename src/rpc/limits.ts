@@ -1,0 +1,93 @@
+/** Every limit of the JSON-RPC server, each named with its unit (reliability.md 4.1). */
+export type RpcLimits = {
+  readonly bodyBytesMax: number;
+  readonly batchItemsMax: number;
+  readonly responseBytesMax: number;
+  readonly jsonDepthMax: number;
+  readonly objectKeysMax: number;
+  readonly idCharsMax: number;
+  readonly headerBytesMax: number;
+  readonly headersMax: number;
+  readonly urlCharsMax: number;
+  /** HTTP and WebSocket together. */
+  readonly connectionsMax: number;
+  readonly requestsPerSocketMax: number;
+  /** Calls that wait for something: beyond it, HTTP 429 and -32005. */
+  readonly callsInFlightMax: number;
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly connectionCheckMs: number;
+  readonly keepAliveTimeoutMs: number;
+  /** A socket on which nothing moves: more than the longest wait for a receipt. */
+  readonly idleTimeoutMs: number;
+  /** How long a refused sender may go on before its socket is cut, so that it sees the refusal. */
+  readonly lingerMs: number;
+  readonly socketsMax: number;
+  readonly socketPayloadBytesMax: number;
+  readonly socketFragmentsMax: number;
+  readonly socketUnreadBytesMax: number;
+  readonly socketPingsPerIntervalMax: number;
+  readonly pingIntervalMs: number;
+  readonly subscriptionsPerSocketMax: number;
+  readonly filtersMax: number;
+  readonly filterLifetimeMs: number;
+  readonly pendingHashesMax: number;
+  readonly logBlocksMax: number;
+  readonly logResultsMax: number;
+  readonly logSearchMs: number;
+  readonly logAddressesMax: number;
+  readonly logTopicChoicesMax: number;
+  readonly feeHistoryBlocksMax: number;
+  /** With percentiles: these need the blocks' bodies. */
+  readonly feeHistoryRewardBlocksMax: number;
+  readonly feeHistoryPercentilesMax: number;
+  readonly overrideAccountsMax: number;
+  readonly historyEntriesMax: number;
+  readonly syncTimeoutMs: number;
+  readonly syncWaitsMax: number;
+};
+
+const MiB = 1024 * 1024;
+
+export const defaultRpcLimits: RpcLimits = {
+  bodyBytesMax: MiB,
+  batchItemsMax: 100,
+  responseBytesMax: 10 * MiB,
+  jsonDepthMax: 32,
+  objectKeysMax: 64,
+  idCharsMax: 256,
+  headerBytesMax: 8 * 1024,
+  headersMax: 100,
+  urlCharsMax: 2 * 1024,
+  connectionsMax: 1_000,
+  requestsPerSocketMax: 10_000,
+  callsInFlightMax: 4_000,
+  headersTimeoutMs: 8_000,
+  requestTimeoutMs: 12_000,
+  connectionCheckMs: 2_000,
+  keepAliveTimeoutMs: 30_000,
+  idleTimeoutMs: 60_000,
+  lingerMs: 500,
+  socketsMax: 100,
+  socketPayloadBytesMax: MiB,
+  socketFragmentsMax: 64,
+  socketUnreadBytesMax: 4 * MiB,
+  socketPingsPerIntervalMax: 300,
+  pingIntervalMs: 30_000,
+  subscriptionsPerSocketMax: 32,
+  filtersMax: 1_000,
+  filterLifetimeMs: 300_000,
+  pendingHashesMax: 16_384,
+  logBlocksMax: 2_000,
+  logResultsMax: 10_000,
+  logSearchMs: 2_000,
+  logAddressesMax: 1_000,
+  logTopicChoicesMax: 1_000,
+  feeHistoryBlocksMax: 1_024,
+  feeHistoryRewardBlocksMax: 128,
+  feeHistoryPercentilesMax: 100,
+  overrideAccountsMax: 64,
+  historyEntriesMax: 1_000,
+  syncTimeoutMs: 20_000,
+  syncWaitsMax: 2_000,
+};

@@ -1,0 +1,32 @@
+import { keccak256 } from '#src/crypto/keccak.ts';
+import { toHex } from '#src/lib/bytes.ts';
+import type { Backend } from '../backend.ts';
+import type { Method, Methods } from '../dispatch.ts';
+import { quantity } from '../formats.ts';
+import { readData } from '../params.ts';
+
+/** What a node is; nothing here looks at a block's body or at the state. */
+export function nodeMethods(backend: Backend): Methods {
+  return [
+    constant('web3_clientVersion', () => backend.clientVersion),
+    ['web3_sha3', { paramsMax: 1, run: ([data]) => toHex(keccak256(readData(data, 0, MAX))) }],
+    constant('net_version', () => backend.chainId.toString()),
+    constant('net_listening', () => true),
+    constant('net_peerCount', () => quantity(backend.status().peers.length)),
+    constant('rpc_modules', () => MODULES),
+    constant('eth_chainId', () => quantity(backend.chainId)),
+    // Blocks are final when they are here: there is no other chain to catch up with beside it.
+    constant('eth_syncing', () => false),
+    constant('eth_blockNumber', () => quantity(backend.head.header.height)),
+    constant('eth_gasPrice', () => quantity(backend.baseFeePerGas)),
+    constant('eth_maxPriorityFeePerGas', () => '0x0'),
+    constant('eth_accounts', () => []),
+  ];
+}
+
+const MAX = 1024 * 1024;
+const MODULES = { eth: '1.0', mpbp: '1.0', net: '1.0', rpc: '1.0', txpool: '1.0', web3: '1.0' };
+
+function constant(name: string, run: () => unknown): readonly [string, Method] {
+  return [name, { paramsMax: 0, run }];
+}

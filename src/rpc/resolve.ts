@@ -1,0 +1,37 @@
+/** From what a caller named to what the node has; unknown blocks are null, not errors. */
+
+import type { Block } from '#src/types/block.ts';
+import type { Height } from '#src/types/units.ts';
+import type { Backend, PastState } from './backend.ts';
+import { RPC, RpcError } from './errors.ts';
+import { quantity } from './formats.ts';
+import type { BlockRef } from './params.ts';
+
+/** `pending` is the head here: its own height does not exist yet. */
+export function heightOf(backend: Backend, ref: BlockRef): Height | null {
+  switch (ref.at) {
+    case 'latest':
+    case 'pending':
+      return backend.head.header.height;
+    case 'height':
+      return ref.height > backend.head.header.height ? null : ref.height;
+    case 'hash':
+      return backend.heightOf(ref.hash);
+  }
+}
+
+export function blockOf(backend: Backend, ref: BlockRef): Block | null {
+  if (ref.at === 'latest' || ref.at === 'pending') return backend.head;
+  const height = heightOf(backend, ref);
+  return height === null ? null : backend.blockAt(height);
+}
+
+export function stateOf(backend: Backend, ref: BlockRef): PastState {
+  const height = heightOf(backend, ref);
+  if (height === null) throw new RpcError(RPC.notFound, 'header not found');
+  const state = backend.stateAt(height);
+  if (state !== null) return state;
+  const head = quantity(backend.head.header.height);
+  const reason = `the head is ${head}, older states are not kept`;
+  throw new RpcError(RPC.rejected, `state of block ${quantity(height)} is pruned: ${reason}`);
+}

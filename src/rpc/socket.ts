@@ -1,0 +1,74 @@
+import { type RawData, WebSocket } from 'ws';
+import type { Dispatcher, Session } from './dispatch.ts';
+import type { RpcLimits } from './limits.ts';
+
+/** RFC 6455 7.4.1; 1013 is IANA's "try again later". */
+const CLOSE = { goingAway: 1001, policy: 1008, unread: 1013 } as const;
+
+/** One WebSocket client. Never waited for: who does not read is cut. */
+export class SocketSession implements Session {
+  readonly subscriptions = new Set<string>();
+  readonly #socket: WebSocket;
+  readonly #limits: RpcLimits;
+  #answers = true;
+  #pings = 0;
+
+  constructor(socket: WebSocket, dispatcher: Dispatcher, limits: RpcLimits) {
+    this.#socket = socket;
+    this.#limits = limits;
+    socket.on('message', (data: RawData) => this.#receive(data, dispatcher));
+    socket.on('pong', () => {
+      this.#answers = true;
+    });
+    socket.on('ping', () => {
+      if (++this.#pings > limits.socketPingsPerIntervalMax) this.#cut(CLOSE.policy, 'pings');
+    });
+    // The library closes with the code that fits (1002, 1007, 1009); there is nothing to add.
+    socket.on('error', () => {});
+  }
+
+  onClose(listener: () => void): void {
+    this.#socket.on('close', listener);
+  }
+
+  send(text: string): void {
+    const socket = this.#socket;
+    if (socket.readyState !== WebSocket.OPEN) return;
+    // Before this message: one answer may be longer than what we keep for who does not read.
+    if (socket.bufferedAmount > this.#limits.socketUnreadBytesMax) {
+      this.#cut(CLOSE.unread, 'unread messages');
+    } else {
+      socket.send(text);
+    }
+  }
+
+  /** Once an interval. */
+  checkAlive(): void {
+    if (!this.#answers) return this.#socket.terminate();
+    this.#answers = false;
+    this.#pings = 0;
+    this.#socket.ping();
+  }
+
+  close(): void {
+    this.#cut(CLOSE.goingAway, 'the server closes');
+  }
+
+  #receive(data: RawData, dispatcher: Dispatcher): void {
+    if (this.#socket.readyState !== WebSocket.OPEN || !Buffer.isBuffer(data)) return;
+    if (dispatcher.isBusy) return this.send(dispatcher.busy());
+    const answer = dispatcher.answer(data, this);
+    if (answer instanceof Promise) void answer.then((text) => this.#reply(text));
+    else this.#reply(answer);
+  }
+
+  #reply(text: string | null): void {
+    if (text !== null) this.send(text);
+  }
+
+  #cut(code: number, reason: string): void {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    this.#socket.close(code, reason);
+    setTimeout(() => this.#socket.terminate(), this.#limits.lingerMs).unref();
+  }
+}
