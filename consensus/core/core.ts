@@ -567,8 +567,11 @@ export class Core {
     return this.#reached(this.#enteredAt + this.options.timing.minEmptyIntervalMs);
   }
 
+  /** A new network makes its first block at once, so that everyone sees that it lives. */
   #heartbeatDue(): boolean {
-    return this.#reached(this.#enteredAt + this.options.timing.heartbeatMs);
+    const { heartbeatMs, minEmptyIntervalMs } = this.options.timing;
+    const isNew = this.#floor.height === 0n;
+    return this.#reached(this.#enteredAt + (isNew ? minEmptyIntervalMs : heartbeatMs));
   }
 
   /** R3. */

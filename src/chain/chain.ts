@@ -21,11 +21,14 @@ import {
   type Block,
   type BlockRefusal,
   decodeBlock,
+  decodeBlockHeader,
   encodeBlock,
   makeBlock,
+  transactionsRoot,
 } from '#src/types/block.ts';
 import { type Certificate, decodeCertificate, encodeCertificate } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
+import type { Header } from '#src/types/header.ts';
 import { decodeReceipt, type Receipt } from '#src/types/receipt.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asHeight, type Height } from '#src/types/units.ts';
@@ -145,7 +148,8 @@ export class Chain {
       candidates(parent.state),
     );
     if (transactions.length === 0 && !mayBeEmpty) return null;
-    const header = makeHeader(parent.block, fields, transactions, outcome, this.params);
+    const root = transactionsRoot(transactions);
+    const header = makeHeader(parent.block, fields, root, outcome, this.params);
     const block = makeBlock(header, transactions);
     this.#executed.set(block.hash, { block, outcome });
     return block;
@@ -163,7 +167,9 @@ export class Chain {
     const outcome = executed.value;
     const { view, parentView, proposerIndex, timestampMs } = consensus;
     const fields = { view, parentView, proposerIndex, timestampMs };
-    const want = makeHeader(parent.block, fields, block.transactions, outcome, this.params);
+    // The body was held against this root when the block was decoded.
+    const { transactionsRoot: root } = block.header;
+    const want = makeHeader(parent.block, fields, root, outcome, this.params);
     const difference = findHeaderDifference(block.header, want);
     if (difference !== null) return { code: 'BLOCK_HEADER', ...difference };
     this.#executed.set(block.hash, { block, outcome });
@@ -219,6 +225,16 @@ export class Chain {
     });
     assert(decoded.ok, 'a stored block decodes');
     return decoded.value;
+  }
+
+  headerAt(height: Height): Header | null {
+    const recent = this.#recent.get(height);
+    if (recent !== undefined) return recent.block.header;
+    const bytes = this.#store.block(height);
+    if (bytes === null) return null;
+    const header = decodeBlockHeader(bytes);
+    assert(header.ok, 'a stored header decodes');
+    return header.value;
   }
 
   /** The bytes as they were agreed on, for peers. */

@@ -2,10 +2,8 @@ import type { Outcome } from '#src/ledger/execute.ts';
 import { blockGasLimit } from '#src/ledger/rules.ts';
 import { concatBytes, utf8 } from '#src/lib/bytes.ts';
 import type { Address } from '#src/types/address.ts';
-import { transactionsRoot } from '#src/types/block.ts';
 import { type Hash, hashToBytes, keccakHash } from '#src/types/hash.ts';
 import { encodeHeader, type Header, hashHeader } from '#src/types/header.ts';
-import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asHeight, type View } from '#src/types/units.ts';
 import type { ChainParams } from './params.ts';
 
@@ -21,7 +19,7 @@ export type ProposerFields = {
 export function makeHeader(
   parent: { readonly hash: Hash; readonly header: Header },
   fields: ProposerFields,
-  transactions: readonly SignedTransaction[],
+  transactionsRoot: Hash,
   outcome: Outcome,
   params: ChainParams,
 ): Header {
@@ -30,7 +28,7 @@ export function makeHeader(
     parentHash: parent.hash,
     coinbase: coinbaseOf(fields.proposerIndex, params),
     stateRoot: outcome.stateRoot,
-    transactionsRoot: transactionsRoot(transactions),
+    transactionsRoot,
     receiptsRoot: outcome.receiptsRoot,
     logsBloom: outcome.logsBloom,
     height: asHeight(parent.header.height + 1n),

@@ -85,3 +85,11 @@ export function decodeBlock(
   }
   return accept({ header: header.value, hash: hashHeader(header.value), transactions });
 }
+
+/** The header alone, without looking at the body. */
+export function decodeBlockHeader(bytes: Uint8Array): Verdict<Header, BlockRefusal> {
+  const list = decodeRlp(bytes, blockBytesMax);
+  if (!list.ok) return list;
+  const headerItem = isRlpList(list.value) ? list.value[0] : undefined;
+  return headerItem === undefined ? refuse({ code: 'BLOCK_LAYOUT' }) : headerFromRlp(headerItem);
+}

@@ -1,0 +1,158 @@
+/** All wiring, and nothing else: which part of a node holds which other. */
+import { Engine } from '#consensus/engine/engine.ts';
+import type { Net } from '#consensus/engine/ports.ts';
+import { DEFAULT_LIMITS, Network } from '#p2p/network.ts';
+import { Chain } from '#src/chain/chain.ts';
+import { chainOf } from '#src/chain/genesisChain.ts';
+import { ed25519PublicKey, ed25519Sign } from '#src/crypto/ed25519.ts';
+import { Feed } from '#src/feed/feed.ts';
+import { intrinsicGas } from '#src/ledger/gas.ts';
+import { gasLimitFor } from '#src/ledger/rules.ts';
+import { concatBytes, utf8 } from '#src/lib/bytes.ts';
+import { systemClock } from '#src/lib/clock.ts';
+import type { Log } from '#src/lib/log.ts';
+import { Pool } from '#src/pool/pool.ts';
+import { Relay } from '#src/pool/relay.ts';
+import { Submissions } from '#src/pool/submissions.ts';
+import { RpcServer } from '#src/rpc/server.ts';
+import type { SignedTransaction } from '#src/types/transaction.ts';
+import { AppendLog } from '#storage/appendLog.ts';
+import { ShelfChainStore } from '#storage/chainStore.ts';
+import { LevelShelf } from '#storage/levelShelf.ts';
+import { makeBackend } from './backend.ts';
+import type { Config } from './config.ts';
+import type { DataDir } from './dataDir.ts';
+import { Intake } from './intake.ts';
+import { ledgerPort } from './ledgerPort.ts';
+import type { NodeKeys } from './nodeKeys.ts';
+import { networkPeers, poolLimits, rpcOptions, timing } from './settings.ts';
+
+const PROTOCOL = 'mpbp/1';
+
+export type Node = {
+  readonly rpcPort: number;
+  readonly peerId: string;
+  readonly chain: Chain;
+  stop(): Promise<void>;
+};
+
+export async function assemble(options: {
+  dir: DataDir;
+  keys: NodeKeys;
+  config: Config;
+  log: Log;
+  onFatal(error: Error): void;
+}): Promise<Node> {
+  const { dir, keys, config, log, onFatal } = options;
+  const params = chainOf(dir.genesis);
+  const store = await ShelfChainStore.open(await LevelShelf.open(dir.chain));
+  const feed = new Feed(log.child('feed'));
+  const chain: Chain = await Chain.open({
+    params,
+    store,
+    senderOf: (hash) => pool.get(hash)?.sender ?? null,
+    onFinal: (event) => {
+      intake.settle(event);
+      feed.publish(event);
+    },
+  });
+  const { rules } = params;
+  const pool: Pool = new Pool({
+    limits: poolLimits(config),
+    rules: {
+      baseFeePerGas: rules.baseFeePerGas,
+      gasLimitFor: (transaction) => gasLimitFor(transaction, rules),
+      intrinsicGas,
+      isSupported: ({ to }) => to !== null,
+    },
+    account: (address) => chain.account(address) ?? { nonce: 0n, balance: 0n },
+    now: () => systemClock.now(),
+  });
+  const submissionLog = AppendLog.open(dir.pool);
+  const submissions = new Submissions(submissionLog.log);
+  const pending = new Set<(transaction: SignedTransaction) => void>();
+  const net: Net = {
+    send: (peer, message) => void network.send(peer, 'consensus', message),
+    broadcast: (message) => network.broadcast('consensus', message),
+    request: (peer, message, timeoutMs) => network.request(peer, message, timeoutMs),
+    penalize: (peer, penalty, reason) => network.penalize(peer, penalty, reason),
+    connected: () =>
+      network.peers().flatMap(({ peerId, connection }) => (connection === null ? [] : [peerId])),
+    pushPending: (peers) => relay.push(peers),
+  };
+  const relay: Relay = new Relay(
+    {
+      send: (peer, message) => void network.send(peer, 'transactions', message),
+      broadcast: (message) => network.broadcast('transactions', message),
+    },
+    pool,
+    () => systemClock.now(),
+  );
+  const journal = AppendLog.open(dir.consensus);
+  const engine: Engine = new Engine({
+    networkId: params.electorate.networkId,
+    epoch: params.electorate.epoch,
+    set: params.electorate.set,
+    timing: timing(dir.genesis),
+    unfinalizedMax: config['consensus.unfinalizedMax'],
+    signer: {
+      publicKey: ed25519PublicKey(keys.consensusSeed),
+      sign: async (message) => ed25519Sign(keys.consensusSeed, message),
+    },
+    ledger: ledgerPort(chain, pool, log.child('chain')),
+    net,
+    clock: systemClock,
+    log: log.child('consensus'),
+    journal: { ...journal, seqMin: chain.journalSeq },
+    onMetric: () => {},
+    onFatal,
+  });
+  const intake = new Intake({ chain, pool, relay, submissions, engine, pending, log });
+  intake.resume(submissionLog.records, submissionLog.log.lastSeq);
+  const { peers, allowed } = networkPeers(dir.genesis, config, keys);
+  const network: Network = await Network.open({
+    identitySeed: keys.networkSeed,
+    listen: config['p2p.listen'],
+    peers,
+    allowed: () => allowed,
+    hello: concatBytes(utf8(PROTOCOL), params.electorate.networkId),
+    limits: DEFAULT_LIMITS,
+    log: log.child('p2p'),
+    onMessage: (channel, from, message) => {
+      if (channel === 'consensus') engine.receive(from, message);
+      else intake.relayed(from, message, (penalty, why) => network.penalize(from, penalty, why));
+    },
+    onRequest: (_from, request) => engine.answer(request),
+    onPeer: (peer, connected) => {
+      if (!connected) return;
+      engine.peerConnected(peer);
+      relay.greet(peer);
+    },
+  });
+  engine.start();
+  const backend = makeBackend({
+    chain,
+    pool,
+    engine,
+    network,
+    feed,
+    pending,
+    accepted: (transaction) => intake.accepted(transaction),
+  });
+  const rpc = await RpcServer.open({
+    ...rpcOptions(config, backend, network),
+    log: log.child('rpc'),
+  });
+  return {
+    rpcPort: rpc.port,
+    peerId: network.peerId,
+    chain,
+    stop: async () => {
+      await rpc.close();
+      await engine.stop();
+      await network.close();
+      await submissions.close();
+      await store.close();
+    },
+  };
+}

@@ -1,0 +1,145 @@
+import type { Engine } from '#consensus/engine/engine.ts';
+import type { Network } from '#p2p/network.ts';
+import type { Chain } from '#src/chain/chain.ts';
+import { cryptoBackend } from '#src/crypto/secp256k1.ts';
+import type { Feed } from '#src/feed/feed.ts';
+import { accept, refuse } from '#src/lib/failure.ts';
+import type { Pool } from '#src/pool/pool.ts';
+import { describePoolRefusal } from '#src/pool/refusal.ts';
+import type { Backend, NodeStatus } from '#src/rpc/backend.ts';
+import { decodeCertificate } from '#src/types/certificate.ts';
+import { decodeTransaction, describeRefusal } from '#src/types/decodeTransaction.ts';
+import type { SignedTransaction } from '#src/types/transaction.ts';
+import { asHeight } from '#src/types/units.ts';
+import { VERSION } from './version.ts';
+
+/** How far past a block its certificate is looked for. */
+const certificateSearchMax = 64n;
+
+export type BackendParts = {
+  readonly chain: Chain;
+  readonly pool: Pool;
+  readonly engine: Engine;
+  readonly network: Network;
+  readonly feed: Feed;
+  readonly pending: Set<(transaction: SignedTransaction) => void>;
+  /** After admission: to the peers, the proposer and the disk; resolves when it is kept. */
+  accepted(transaction: SignedTransaction): Promise<void>;
+};
+
+/** The node as JSON-RPC sees it. */
+export function makeBackend(parts: BackendParts): Backend {
+  const { chain, pool, feed, pending } = parts;
+  const { params } = chain;
+  const startedAt = performance.now();
+  return {
+    clientVersion: `mpbp/v${VERSION}/${process.platform}-${process.arch}/node${process.version}`,
+    chainId: params.chainId,
+    networkId: params.networkId,
+    baseFeePerGas: params.rules.baseFeePerGas,
+    validators: params.electorate.set.validators,
+    get head() {
+      return chain.head;
+    },
+    pool: {
+      get executable() {
+        return pool.executable;
+      },
+      get gapped() {
+        return pool.gapped;
+      },
+      *entries() {
+        for (const { transaction } of pool.entries()) {
+          const executable = transaction.nonce < pool.nextNonce(transaction.sender);
+          yield { transaction, executable };
+        }
+      },
+      get: (hash) => pool.get(hash),
+      nextNonce: (address) => pool.nextNonce(address),
+    },
+    blockAt: (height) => (height > chain.head.header.height ? null : chain.blockAt(height)),
+    headerAt: (height) => chain.headerAt(height),
+    heightOf: (hash) => chain.heightOf(hash),
+    receiptsAt: (height) => chain.receiptsAt(height),
+    locate: (hash) => chain.locate(hash),
+    certificateFor: (from) => {
+      const top = chain.head.header.height;
+      for (let height = from; height <= top && height <= from + certificateSearchMax; ) {
+        const bytes = chain.certificateBytesAt(height);
+        const decoded = bytes === null ? null : decodeCertificate(bytes);
+        if (decoded?.ok) return { certificate: decoded.value, height };
+        height = asHeight(height + 1n);
+      }
+      return null;
+    },
+    stateAt: (height) => {
+      const state = chain.stateAt(height);
+      if (state === null) return null;
+      return {
+        account: (address) => state.account(address),
+        slot: (address, key) => {
+          const value = new Uint8Array(32);
+          const stored = state.slot(address, Buffer.from(key).toString('hex'));
+          value.set(stored, 32 - stored.length);
+          return value;
+        },
+        code: (hash) => state.code(hash) ?? new Uint8Array(0),
+      };
+    },
+    history: (address, cursor, limit) => chain.history(address, cursor, limit),
+    submit: async (raw) => {
+      const decoded = decodeTransaction(raw, { chainId: params.chainId });
+      if (!decoded.ok) {
+        const { code } = decoded.refusal;
+        return refuse({ code, message: describeRefusal(decoded.refusal) });
+      }
+      const admitted = pool.add(decoded.value, true);
+      if (!admitted.ok) {
+        const { code } = admitted.refusal;
+        return refuse({ code, message: describePoolRefusal(admitted.refusal) });
+      }
+      await parts.accepted(decoded.value);
+      return accept(decoded.value.hash);
+    },
+    status: () => status(parts, startedAt),
+    onFinal: (listener) => feed.subscribe(({ block, receipts }) => listener(block, receipts)),
+    onPending: (listener) => {
+      pending.add(listener);
+      return () => pending.delete(listener);
+    },
+  };
+}
+
+function status(parts: BackendParts, startedAt: number): NodeStatus {
+  const { chain, pool, engine, network } = parts;
+  const { validators } = chain.params.electorate.set;
+  const { view, floor, leader, validator, suspects, unfinalized } = engine.status;
+  const peers = network.peers().flatMap(({ peerId, connection }) => {
+    if (connection === null) return [];
+    const index = validators.findIndex((member) => member.peerId === peerId);
+    return [
+      {
+        peerId,
+        address: connection.address,
+        direction: connection.direction,
+        connectedSinceMs: connection.sinceUnixMs,
+        validator: index < 0 ? null : index,
+      },
+    ];
+  });
+  return {
+    version: VERSION,
+    peerId: network.peerId,
+    validator,
+    height: chain.head.header.height,
+    view,
+    finalizedView: floor.view,
+    leader,
+    suspects,
+    unfinalizedBlocks: unfinalized,
+    poolTransactions: pool.size,
+    peers,
+    cryptoBackend: cryptoBackend(),
+    uptimeMs: Math.round(performance.now() - startedAt),
+  };
+}

@@ -1,0 +1,100 @@
+import { Command } from 'commander';
+import { EXIT, UserError } from '#src/lib/failure.ts';
+import type { Log } from '#src/lib/log.ts';
+import { assemble, type Node } from '../assemble.ts';
+import { loadConfig, type SettingName, settingHelp, settingNames } from '../config.ts';
+import { openDataDir, resolveDataDir } from '../dataDir.ts';
+import { makeLog } from '../logger.ts';
+import { openNodeKeys } from '../nodeKeys.ts';
+import { VERSION } from '../version.ts';
+
+type StartOptions = { dataDir: string; passwordFile?: string; readyFd?: string } & Record<
+  string,
+  unknown
+>;
+
+/** After this the process ends, whatever is still open. */
+const stopTimeoutMs = 5_000;
+
+export function startCommand(): Command {
+  const command = new Command('start')
+    .description('run a node: a validator where genesis names its key, otherwise a follower')
+    .requiredOption('--data-dir <dir>', 'what mpbp init made')
+    .option('--password-file <file>', 'password of the node keys');
+  for (const name of settingNames) {
+    command.option(`--${name} <value>`, settingHelp(name));
+  }
+  return command
+    .addHelpText('after', '\nExample:\n  $ mpbp start --data-dir ./node1 --rpc.port 8545')
+    .action(start);
+}
+
+async function start(options: StartOptions): Promise<void> {
+  const path = resolveDataDir(options.dataDir);
+  const dir = openDataDir(path);
+  const flags = new Map<SettingName, string>();
+  for (const name of settingNames) {
+    const value = options[name];
+    if (typeof value === 'string') flags.set(name, value);
+  }
+  const { config } = loadConfig(path, flags);
+  const log = makeLog(config);
+  guardProcess(log);
+  const keys = await openNodeKeys(path, options.passwordFile ?? null);
+  const genesisMs = dir.genesis.timestamp * 1_000;
+  while (Date.now() < genesisMs) {
+    const seconds = Math.ceil((genesisMs - Date.now()) / 1_000);
+    log.warn('clock is before genesis: waiting', { seconds });
+    await new Promise((resolve) => setTimeout(resolve, Math.min(10_000, genesisMs - Date.now())));
+  }
+  const node = await assemble({ dir, keys, config, log, onFatal: (error) => die(log, error) });
+  stopOnSignals(node, log);
+  log.info('node started', {
+    version: VERSION,
+    height: node.chain.head.header.height,
+    rpc: `http://${config['rpc.host']}:${node.rpcPort}`,
+    peerId: node.peerId,
+    network: dir.networkId,
+  });
+}
+
+/** Our own bug, or a broken disk: better to stop than to continue wrong. */
+function die(log: Log, error: Error): never {
+  const { code } = error as { code?: string };
+  log.error('stopped', { reason: error.message, stack: error.stack ?? '' });
+  if (code === 'DATABASE_DAMAGED' || code === 'STATE_DAMAGED') process.exit(EXIT.badData);
+  const diskCodes = ['LEVEL_IO_ERROR', 'LEVEL_CORRUPTION', 'ENOSPC', 'EIO'];
+  process.exit(diskCodes.includes(code ?? '') ? EXIT.io : EXIT.invariant);
+}
+
+function guardProcess(log: Log): void {
+  if (process.env.DUMP_SESSION_KEYS !== undefined) {
+    throw new UserError(EXIT.usage, 'DUMP_SESSION_KEYS would write network keys out: unset it');
+  }
+  process.on('uncaughtException', (error) => die(log, error));
+  process.on('unhandledRejection', (reason) =>
+    die(log, reason instanceof Error ? reason : new Error(String(reason))),
+  );
+}
+
+function stopOnSignals(node: Node, log: Log): void {
+  let stopping = false;
+  const stop = (signal: string) => {
+    if (stopping) process.exit(EXIT.ok);
+    stopping = true;
+    log.info('stopping', { signal });
+    setTimeout(() => process.exit(EXIT.io), stopTimeoutMs).unref();
+    node.stop().then(
+      () => process.exit(EXIT.ok),
+      (error: unknown) => {
+        log.error('stop failed', { reason: String(error) });
+        process.exit(EXIT.io);
+      },
+    );
+  };
+  if (process.env.MPBP_STOP_WITH_PARENT === '1') {
+    process.stdin.on('end', () => stop('parent ended')).resume();
+  }
+  process.on('SIGTERM', () => stop('SIGTERM'));
+  process.on('SIGINT', () => stop('SIGINT'));
+}

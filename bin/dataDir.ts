@@ -1,0 +1,149 @@
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { join, resolve } from 'node:path';
+import { EXIT, UserError } from '#src/lib/failure.ts';
+import { type Genesis, genesisNetworkId, parseGenesis } from '#src/types/genesis.ts';
+import type { Hash } from '#src/types/hash.ts';
+
+/** Where the parts of a node's data directory are. */
+export type DataDir = {
+  readonly path: string;
+  readonly genesis: Genesis;
+  readonly networkId: Hash;
+  readonly chain: string;
+  readonly consensus: string;
+  readonly pool: string;
+};
+
+/** What stands outside the database and says which chain the directory belongs to. */
+type Identity = { readonly networkId: string; readonly createdAt: string };
+
+const FORMAT = 1;
+
+export function resolveDataDir(text: string): string {
+  if (text === '' || text.includes('\0')) {
+    throw new UserError(EXIT.usage, '--data-dir: a folder is needed');
+  }
+  const path = resolve(text);
+  if (path === '/') throw new UserError(EXIT.cannotCreate, '--data-dir: not the root folder');
+  return path;
+}
+
+/** Writes genesis and identity into a directory that has neither. */
+export function createDataDir(path: string, genesisText: string): DataDir {
+  makeDir(path);
+  if (existsSync(join(path, 'identity.json'))) {
+    throw new UserError(
+      EXIT.cannotCreate,
+      `${path} is a data directory already; start it with: mpbp start --data-dir ${path}`,
+    );
+  }
+  const genesis = readGenesis(genesisText, 'genesis.json');
+  const networkId = genesisNetworkId(genesis);
+  writeDurable(join(path, 'genesis.json'), genesisText);
+  const identity: Identity & { format: number } = {
+    format: FORMAT,
+    networkId,
+    createdAt: new Date().toISOString(),
+  };
+  writeDurable(join(path, 'identity.json'), `${JSON.stringify(identity, null, 2)}\n`);
+  return layout(path, genesis, networkId);
+}
+
+export function openDataDir(path: string): DataDir {
+  const identityPath = join(path, 'identity.json');
+  if (!existsSync(identityPath)) {
+    throw new UserError(
+      EXIT.badData,
+      `${path} is not a data directory; make it with: ` +
+        `mpbp init --genesis genesis.json --data-dir ${path}`,
+    );
+  }
+  const identity = parseIdentity(readText(identityPath), identityPath);
+  const genesisPath = join(path, 'genesis.json');
+  const genesis = readGenesis(readText(genesisPath), genesisPath);
+  const networkId = genesisNetworkId(genesis);
+  if (identity.networkId !== networkId) {
+    throw new UserError(
+      EXIT.badData,
+      `${path}: data directory belongs to chain ${identity.networkId}, ` +
+        `but its genesis.json is that of ${networkId}; put the right genesis.json back`,
+    );
+  }
+  return layout(path, genesis, networkId);
+}
+
+export function readGenesis(text: string, place: string): Genesis {
+  const parsed = parseGenesis(text);
+  if (parsed.ok) return parsed.value;
+  const { path, message } = parsed.refusal;
+  throw new UserError(EXIT.badData, `${place}: ${path}: ${message}`);
+}
+
+export function readText(path: string): string {
+  try {
+    if (!statSync(path).isFile()) throw new UserError(EXIT.badData, `${path}: not a plain file`);
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    const { code } = error as { code?: string };
+    if (code === 'EACCES') throw new UserError(EXIT.permission, `${path}: permission denied`);
+    throw new UserError(EXIT.badData, `${path}: ${code === 'ENOENT' ? 'no such file' : code}`);
+  }
+}
+
+export function isEmptyDir(path: string): boolean {
+  return !existsSync(path) || readdirSync(path).length === 0;
+}
+
+export function makeDir(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const { code } = error as { code?: string };
+    const exit = code === 'EACCES' || code === 'EPERM' ? EXIT.permission : EXIT.cannotCreate;
+    throw new UserError(exit, `${path}: the folder cannot be made (${code})`, { cause: error });
+  }
+}
+
+function layout(path: string, genesis: Genesis, networkId: Hash): DataDir {
+  return {
+    path,
+    genesis,
+    networkId,
+    chain: join(path, 'chain'),
+    consensus: join(path, 'consensus'),
+    pool: join(path, 'pool'),
+  };
+}
+
+function parseIdentity(text: string, place: string): Identity {
+  try {
+    const { format, networkId, createdAt } = JSON.parse(text) as Record<string, unknown>;
+    if (format === FORMAT && typeof networkId === 'string' && typeof createdAt === 'string') {
+      return { networkId, createdAt };
+    }
+  } catch {
+    // Reported below, with the remedy.
+  }
+  throw new UserError(
+    EXIT.badData,
+    `${place}: damaged, or written by a newer program; restore it from a copy of the directory`,
+  );
+}
+
+function writeDurable(path: string, text: string): void {
+  const file = openSync(path, 'w', 0o600);
+  writeSync(file, text);
+  fsyncSync(file);
+  closeSync(file);
+}

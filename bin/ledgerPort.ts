@@ -1,0 +1,123 @@
+import type { Block as CoreBlock, Floor } from '#consensus/core/types.ts';
+import type { FinalRange, Ledger } from '#consensus/engine/ports.ts';
+import type { Chain } from '#src/chain/chain.ts';
+import { provenFinal } from '#src/chain/final.ts';
+import { accept, assert } from '#src/lib/failure.ts';
+import type { Log } from '#src/lib/log.ts';
+import type { Pool } from '#src/pool/pool.ts';
+import type { Address } from '#src/types/address.ts';
+import { type Block, encodeBlock } from '#src/types/block.ts';
+import type { Hash } from '#src/types/hash.ts';
+import { asHeight } from '#src/types/units.ts';
+
+/** The chain and the pool as agreement sees them: blocks with a few numbers, and bytes. */
+export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
+  const encoded = new WeakMap<Block, Uint8Array>();
+  const bytesOf = (block: Block): Uint8Array => {
+    // Encoded once: the same bytes go to the journal and to every peer.
+    let bytes = encoded.get(block);
+    if (bytes === undefined) {
+      bytes = encodeBlock(block);
+      encoded.set(block, bytes);
+    }
+    return bytes;
+  };
+  const nonceAfter = (hash: Hash) => {
+    const state = chain.stateAfter(hash);
+    return (address: Address) => state?.account(address)?.nonce ?? 0n;
+  };
+  return {
+    get floor(): Floor {
+      const { header, hash } = chain.head;
+      const { timestampMs, view } = header.consensus;
+      const certified = chain.headCertificate?.statement.view ?? view;
+      return { view: certified, hash, height: header.height, timestampMs };
+    },
+    get floorCertificate() {
+      return chain.headCertificate;
+    },
+    encode: (block) => bytesOf(contentOf(block)),
+    decode: (bytes) => {
+      const decoded = chain.decode(bytes);
+      if (!decoded.ok) return decoded;
+      encoded.set(decoded.value, bytes);
+      return accept(coreBlock(decoded.value));
+    },
+    build: ({ parent, view, parentView, timestampMs, proposer, mayBeEmpty, withPayments }) => {
+      const fields = { view, parentView, timestampMs, proposerIndex: proposer };
+      const block = chain.build(
+        parent.hash,
+        fields,
+        (state) =>
+          withPayments ? pool.executableFrom((address) => state.account(address)?.nonce ?? 0n) : [],
+        mayBeEmpty,
+      );
+      return block === null ? { t: 'nothing' } : { t: 'block', block: coreBlock(block) };
+    },
+    execute: (block) => {
+      const refusal = chain.check(contentOf(block));
+      if (refusal === null) return null;
+      log.debug('block check failed', { height: block.height, code: refusal.code });
+      return 'field' in refusal ? `${refusal.code} ${refusal.field}` : refusal.code;
+    },
+    commit: async (blocks, certificate, journalSeq, known) => {
+      const final = provenFinal(blocks.map(contentOf), certificate, chain.params.electorate, known);
+      assert(final.ok, 'what agreement made final is proven so');
+      await chain.commit(final.value, journalSeq);
+    },
+    hasPending: (unfinalized) => {
+      const newest = unfinalized.find(({ hash }) => chain.stateAfter(hash) !== null);
+      return pool.hasExecutable(nonceAfter(newest?.hash ?? chain.head.hash));
+    },
+    finalBlock: (hash) => {
+      const height = chain.heightOf(hash);
+      return height === null ? null : chain.blockBytesAt(height);
+    },
+    finalRange: (from, blocksMax, bytesMax) => finalRange(chain, from, blocksMax, bytesMax),
+  };
+}
+
+/** Up to the limits, then on to the next block that has its own certificate. */
+function finalRange(
+  chain: Chain,
+  from: bigint,
+  blocksMax: number,
+  bytesMax: number,
+): FinalRange | null {
+  const top = chain.head.header.height;
+  const blocks: Uint8Array[] = [];
+  let bytes = 0;
+  let certified: FinalRange | null = null;
+  for (let height = from; height <= top; height++) {
+    const full = blocks.length >= blocksMax || bytes >= bytesMax;
+    if (full && certified !== null) break;
+    const block = chain.blockBytesAt(asHeight(height));
+    if (block === null) break;
+    blocks.push(block);
+    bytes += block.length;
+    const certificate = chain.certificateBytesAt(asHeight(height));
+    if (certificate !== null) certified = { blocks: [...blocks], certificate };
+  }
+  return certified;
+}
+
+function coreBlock(block: Block): CoreBlock {
+  const { header, hash, transactions } = block;
+  const { epoch, view, parentView, proposerIndex, timestampMs } = header.consensus;
+  return {
+    hash,
+    parentHash: header.parentHash,
+    height: header.height,
+    epoch,
+    view,
+    parentView,
+    proposer: proposerIndex,
+    timestampMs,
+    transactions: transactions.length,
+    content: block,
+  };
+}
+
+function contentOf(block: CoreBlock): Block {
+  return block.content as Block;
+}

@@ -1,0 +1,79 @@
+#!/usr/bin/env node
+/** The command line: parses, runs, and turns every failure into a message and an exit code. */
+import { Command, CommanderError } from 'commander';
+import { EXIT, UserError } from '#src/lib/failure.ts';
+import { configCommand } from './commands/config.ts';
+import { devnetCommand } from './commands/devnet.ts';
+import { genesisCommand } from './commands/genesis.ts';
+import { historyCommand } from './commands/history.ts';
+import { initCommand } from './commands/init.ts';
+import { keysCommand } from './commands/keys.ts';
+import { payCommand } from './commands/pay.ts';
+import { startCommand } from './commands/start.ts';
+import { peersCommand, statusCommand } from './commands/status.ts';
+import { walletCommand } from './commands/wallet.ts';
+import { VERSION } from './version.ts';
+
+const program = new Command('mpbp')
+  .description('Mobile Payment Blockchain Platform: run a node, pay, and check the record')
+  .version(VERSION)
+  .showHelpAfterError('(mpbp --help, or mpbp COMMAND --help)');
+const commands = [
+  devnetCommand(),
+  keysCommand(),
+  genesisCommand(),
+  initCommand(),
+  startCommand(),
+  statusCommand(),
+  peersCommand(),
+  configCommand(),
+  walletCommand(),
+  payCommand(),
+  historyCommand(),
+];
+for (const command of commands) program.addCommand(strict(command));
+strict(program);
+
+try {
+  refuseSecrets(process.argv);
+  await program.parseAsync();
+} catch (error) {
+  fail(error);
+}
+
+/** Excess arguments are mistakes; an error is thrown, so that this file chooses the exit code. */
+function strict(command: Command): Command {
+  command.exitOverride().allowExcessArguments(false);
+  for (const child of command.commands) strict(child);
+  return command;
+}
+
+/** Arguments stand in every process list and in the shell's history. */
+function refuseSecrets(argv: readonly string[]): void {
+  const found = argv.find((text) => /^--(password|private-key|mnemonic|seed)(=|$)/.test(text));
+  if (found === undefined) return;
+  throw new UserError(
+    EXIT.usage,
+    `${found.split('=')[0]} is not an option: secrets are read from a file (--password-file), ` +
+      'from MPBP_PASSWORD or from the terminal',
+  );
+}
+
+function fail(error: unknown): void {
+  if (error instanceof CommanderError) {
+    // Commander has printed; help and version are not mistakes.
+    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    return;
+  }
+  if (error instanceof UserError) {
+    process.stderr.write(`mpbp: ${error.message}\n`);
+    process.exitCode = error.exitCode;
+    return;
+  }
+  const { code, message } = error as { code?: string; message?: string };
+  const io = typeof code === 'string' && /^E[A-Z]+$/.test(code);
+  process.stderr.write(
+    `mpbp: ${io ? message : `internal error: ${String((error as Error)?.stack ?? error)}`}\n`,
+  );
+  process.exitCode = io ? (code === 'EACCES' ? EXIT.permission : EXIT.io) : EXIT.invariant;
+}

@@ -1,0 +1,87 @@
+import type { Timing } from '#consensus/core/types.ts';
+import type { Network, NetworkOptions } from '#p2p/network.ts';
+import { EXIT, UserError } from '#src/lib/failure.ts';
+import { defaultPoolLimits, type PoolLimits } from '#src/pool/pool.ts';
+import type { Backend } from '#src/rpc/backend.ts';
+import { defaultRpcLimits } from '#src/rpc/limits.ts';
+import type { RpcServerOptions } from '#src/rpc/server.ts';
+import type { Genesis } from '#src/types/genesis.ts';
+import type { Config } from './config.ts';
+import { type NodeKeys, publicKeysOf } from './nodeKeys.ts';
+
+/** From the operator's and the network's words to the options of the parts. */
+
+export function timing({ config }: Genesis): Timing {
+  const { timers, heartbeatMs } = config;
+  return {
+    ...timers,
+    heartbeatMs,
+    fetchRetryMs: Math.max(20, Math.round(timers.leaderMs * 0.4)),
+    fetchRetryMaxMs: timers.leaderMs * 8,
+  };
+}
+
+export function poolLimits(config: Config): PoolLimits {
+  return {
+    ...defaultPoolLimits,
+    poolTransactionsMax: config['pool.transactionsMax'],
+    gappedTransactionsMax: config['pool.gappedMax'],
+    senderTransactionsMax: config['pool.senderMax'],
+    lifetimeMs: config['pool.lifetimeSeconds'] * 1_000,
+  };
+}
+
+/** Everybody in genesis but oneself, and whom the operator added. */
+export function networkPeers(
+  genesis: Genesis,
+  config: Config,
+  keys: NodeKeys,
+): { peers: NetworkOptions['peers']; allowed: ReadonlySet<string> } {
+  const { peerId: own } = publicKeysOf(keys);
+  const peers: { peerId: string; addresses: string[] }[] = genesis.validators
+    .filter(({ peerId }) => peerId !== own)
+    .map(({ peerId, addresses }) => ({ peerId, addresses: [...addresses] }));
+  for (const text of config['p2p.peers']) {
+    const [address, peerId] = text.split('/p2p/');
+    if (!address || !peerId) {
+      throw new UserError(EXIT.badData, `p2p.peers: "${text}" should end in /p2p/<peer id>`);
+    }
+    peers.push({ peerId, addresses: [address] });
+  }
+  const allowed = new Set([...peers.map(({ peerId }) => peerId), ...config['p2p.allow']]);
+  return { peers, allowed };
+}
+
+export function rpcOptions(
+  config: Config,
+  backend: Backend,
+  network: Network,
+): Omit<RpcServerOptions, 'log'> {
+  const { set } = { set: backend.validators };
+  return {
+    host: config['rpc.host'],
+    port: config['rpc.port'],
+    hosts: config['rpc.hosts'],
+    origins: config['rpc.origins'],
+    limits: {
+      ...defaultRpcLimits,
+      bodyBytesMax: config['rpc.bodyBytesMax'],
+      batchItemsMax: config['rpc.batchItemsMax'],
+      connectionsMax: config['rpc.connectionsMax'],
+      syncTimeoutMs: config['rpc.syncTimeoutMs'],
+    },
+    backend,
+    ready: () => {
+      // Our own stake is there as long as we are.
+      let absent = 0n;
+      let total = 0n;
+      for (const { peerId, stake } of set) {
+        total += stake;
+        if (peerId !== network.peerId && !network.isConnected(peerId)) absent += stake;
+      }
+      const quorum = 3n * (total - absent) > 2n * total;
+      const height = backend.head.header.height.toString();
+      return { ready: quorum, checks: { quorumConnected: quorum, height } };
+    },
+  };
+}
