@@ -59,21 +59,22 @@ function refuseSecrets(argv: readonly string[]): void {
   );
 }
 
-function fail(error: unknown): void {
+/** Ends at once: a command that failed halfway may still hold files and sockets open. */
+function fail(error: unknown): never {
   if (error instanceof CommanderError) {
     // Commander has printed; help and version are not mistakes.
-    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    return;
+    process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage);
   }
   if (error instanceof UserError) {
     process.stderr.write(`mpbp: ${error.message}\n`);
-    process.exitCode = error.exitCode;
-    return;
+    process.exit(error.exitCode);
   }
   const { code, message } = error as { code?: string; message?: string };
-  const io = typeof code === 'string' && /^E[A-Z]+$/.test(code);
-  process.stderr.write(
-    `mpbp: ${io ? message : `internal error: ${String((error as Error)?.stack ?? error)}`}\n`,
-  );
-  process.exitCode = io ? (code === 'EACCES' ? EXIT.permission : EXIT.io) : EXIT.invariant;
+  if (typeof code === 'string' && /^E[A-Z]+$/.test(code)) {
+    process.stderr.write(`mpbp: ${message}\n`);
+    process.exit(code === 'EACCES' ? EXIT.permission : EXIT.io);
+  }
+  const detail = error instanceof Error ? error.stack : String(error);
+  process.stderr.write(`mpbp: internal error, please report it: ${detail}\n`);
+  process.exit(EXIT.invariant);
 }

@@ -187,28 +187,25 @@ export async function rate(
   return signed.length / ((performance.now() - started) / 1000);
 }
 
-async function submit(target: Target, signed: readonly Signed[]): Promise<void> {
-  const [only] = signed;
-  if (signed.length === 1 && only !== undefined) {
-    await insist(() => target.call('eth_sendRawTransaction', [only.raw]));
-    return;
-  }
-  const calls = signed.map(({ raw }) => ({ method: 'eth_sendRawTransaction', params: [raw] }));
-  await insist(() => target.batch(calls));
-}
-
 /** A full pool or a sender's limit says "later", and later it goes through. */
-async function insist(send: () => Promise<unknown>): Promise<void> {
-  for (;;) {
-    try {
-      await send();
-      return;
-    } catch (error) {
-      const text = String(error);
-      if (/already known|nonce too low/.test(text)) return;
-      if (!/limit|full/.test(text)) throw error;
-      await pause(5);
-    }
+async function submit(target: Target, signed: readonly Signed[]): Promise<void> {
+  let left = signed;
+  while (left.length > 0) {
+    const bodies = left.map(({ raw }, id) => ({
+      jsonrpc: '2.0',
+      id,
+      method: 'eth_sendRawTransaction',
+      params: [raw],
+    }));
+    const answer = await target.post(JSON.stringify(signed.length === 1 ? bodies[0] : bodies));
+    const answers = (Array.isArray(answer) ? answer : [answer]) as Answer[];
+    left = left.filter((_, at) => {
+      const text = answers[at]?.error?.message;
+      if (text === undefined || /already known|nonce too low/.test(text)) return false;
+      if (/limit|full/.test(text)) return true;
+      throw new Error(text);
+    });
+    if (left.length > 0) await pause(5);
   }
 }
 

@@ -100,7 +100,7 @@ await measure('four validators', network, true, {
   cpu: 'goal 800 µs',
 });
 await network.stop();
-const single = await startDevnet(1, 18_645);
+const single = await startDevnet(1, 19_545);
 await measure('one validator', single, true, { p50: '', rate: 'goal 5000/s', cpu: '' });
 await single.stop();
 const none = { p50: '', rate: '', cpu: '' };
