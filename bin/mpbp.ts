@@ -2,6 +2,7 @@
 /** The command line: parses, runs, and turns every failure into a message and an exit code. */
 import { Command, CommanderError } from 'commander';
 import { EXIT, UserError } from '#src/lib/failure.ts';
+import { auditCommand } from './commands/audit.ts';
 import { configCommand } from './commands/config.ts';
 import { devnetCommand } from './commands/devnet.ts';
 import { genesisCommand } from './commands/genesis.ts';
@@ -30,6 +31,7 @@ const commands = [
   walletCommand(),
   payCommand(),
   historyCommand(),
+  auditCommand(),
 ];
 for (const command of commands) program.addCommand(strict(command));
 strict(program);

@@ -1,0 +1,390 @@
+/**
+ * Replays a chain from genesis on a fresh state, and believes nothing that is stored: every block is
+ * executed again, every certificate and signature checked, every root, receipt and index compared.
+ * The first thing that differs is named exactly.
+ */
+import { provenFinal } from '#src/chain/final.ts';
+import { coinbaseOf, findHeaderDifference, makeHeader } from '#src/chain/headerRules.ts';
+import type { ChainParams } from '#src/chain/params.ts';
+import type { ChainStore } from '#src/chain/store.ts';
+import { keccak256 } from '#src/crypto/keccak.ts';
+import { deltaOf, historyOf } from '#src/history/history.ts';
+import { executeBlock, type Outcome } from '#src/ledger/execute.ts';
+import { type Account, encodeAccount } from '#src/ledger/state/account.ts';
+import type { StateChanges, StateReader } from '#src/ledger/state/reader.ts';
+import { readTrie, StateDamagedError } from '#src/ledger/state/trie.ts';
+import { bytesEqual, toBareHex } from '#src/lib/bytes.ts';
+import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
+import {
+  type Address,
+  addressFromBytes,
+  addressToBytes,
+  formatAddress,
+} from '#src/types/address.ts';
+import { type Block, decodeBlock } from '#src/types/block.ts';
+import { decodeCertificate } from '#src/types/certificate.ts';
+import type { Hash } from '#src/types/hash.ts';
+import type { Nibbles } from '#src/types/nibbles.ts';
+import { asHeight, type Height } from '#src/types/units.ts';
+
+/** Where the record differs from what the rules give. */
+export type Divergence = {
+  readonly code: string;
+  readonly height: bigint;
+  readonly transaction: Hash | null;
+  readonly account: Address | null;
+  readonly expected: string;
+  readonly found: string;
+};
+
+export type ReplayReport = {
+  readonly height: bigint;
+  readonly headHash: Hash;
+  readonly stateRoot: Hash;
+  readonly blocks: number;
+  readonly transactions: number;
+  readonly certificates: number;
+  readonly accounts: number;
+  readonly supply: bigint;
+};
+
+const historyPage = 1_000;
+
+export type ReplayProgress = (height: bigint, of: bigint, transactions: number) => void;
+
+/** Reads the store only; asynchronous so that progress can be drawn between blocks. */
+export async function replay(
+  params: ChainParams,
+  store: ChainStore,
+  progress: ReplayProgress,
+): Promise<Verdict<ReplayReport, Divergence>> {
+  const run = new Replay(params, store);
+  const top = store.head?.height ?? asHeight(0n);
+  let refusal = run.genesis();
+  for (let height = 1n; height <= top && refusal === null; height++) {
+    refusal = run.block(asHeight(height));
+    if (height % 64n === 0n || height === top) {
+      progress(height, top, run.transactions);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+  refusal ??= await run.end(top);
+  return refusal === null ? accept(run.report(top)) : refuse(refusal);
+}
+
+class Replay {
+  readonly #params: ChainParams;
+  readonly #store: ChainStore;
+  readonly #state = new ReplayedState();
+  /** By hand, from the entries of the history: the oracle for conservation shares no code with it. */
+  readonly #ledger = new Map<Address, bigint>();
+  readonly #seen = new Set<Hash>();
+  #parent: Block;
+  /** Blocks since the last certificate: the next one has to cover them. */
+  #uncertified: Block[] = [];
+  #certificates = 0;
+  #blocks = 1;
+  transactions = 0;
+
+  constructor(params: ChainParams, store: ChainStore) {
+    this.#params = params;
+    this.#store = store;
+    this.#parent = params.genesis.block;
+  }
+
+  genesis(): Divergence | null {
+    const { block, changes, history } = this.#params.genesis;
+    const stored = this.#store.heightOf(block.hash);
+    if (stored !== 0n) {
+      return differs('GENESIS', 0n, block.hash, stored === null ? 'another chain' : `${stored}`);
+    }
+    this.#state.apply(changes);
+    for (const entry of history) this.#count(entry.account, deltaOf(entry));
+    return null;
+  }
+
+  block(height: Height): Divergence | null {
+    const bytes = this.#store.block(height);
+    if (bytes === null) return differs('BLOCK_MISSING', height, 'a block', 'nothing');
+    // Senders are recovered from the signatures, whatever the store says they are.
+    const decoded = decodeBlock(bytes, { chainId: this.#params.chainId });
+    if (!decoded.ok) {
+      const { refusal } = decoded;
+      return differs('BLOCK_MALFORMED', height, 'a block', JSON.stringify(refusal, bigintText));
+    }
+    const block = decoded.value;
+    return (
+      this.#links(block, height) ??
+      this.#repeats(block, height) ??
+      this.#executes(block, height) ??
+      this.#certified(block, height)
+    );
+  }
+
+  async end(top: Height): Promise<Divergence | null> {
+    const [open] = this.#uncertified;
+    if (open !== undefined) {
+      return differs('CERTIFICATE_MISSING', top, 'a finality certificate', 'nothing');
+    }
+    let supply = 0n;
+    for (const [address, balance] of this.#ledger) {
+      supply += balance;
+      const account = this.#state.account(address);
+      const difference =
+        this.#compare('ACCOUNT_STORED', top, address, account, this.#store.account(address)) ??
+        (balance === (account?.balance ?? 0n)
+          ? null
+          : differs('CONSERVATION', top, `${balance}`, `${account?.balance ?? 0n}`, address)) ??
+        this.#inTrie(top, address, account) ??
+        (await this.#history(top, address, balance));
+      if (difference !== null) return difference;
+    }
+    const issued = [...this.#params.genesis.changes.accounts.values()].reduce(
+      (sum, account) => sum + (account?.balance ?? 0n),
+      0n,
+    );
+    return supply === issued ? null : differs('SUPPLY', top, `${issued}`, `${supply}`);
+  }
+
+  report(top: Height): ReplayReport {
+    return {
+      height: top,
+      headHash: this.#parent.hash,
+      stateRoot: this.#parent.header.stateRoot,
+      blocks: this.#blocks,
+      transactions: this.transactions,
+      certificates: this.#certificates,
+      accounts: this.#state.accounts.size,
+      supply: [...this.#ledger.values()].reduce((sum, balance) => sum + balance, 0n),
+    };
+  }
+
+  // --- one rule each ----------------------------------------------------------------------------
+
+  #links(block: Block, height: Height): Divergence | null {
+    const { parentHash, height: number, consensus } = block.header;
+    if (number !== height) return differs('BLOCK_HEIGHT', height, `${height}`, `${number}`);
+    if (parentHash !== this.#parent.hash) {
+      return differs('BLOCK_PARENT', height, this.#parent.hash, parentHash);
+    }
+    if (consensus.timestampMs <= this.#parent.header.consensus.timestampMs) {
+      const after = `later than ${this.#parent.header.consensus.timestampMs}`;
+      return differs('BLOCK_TIME', height, after, `${consensus.timestampMs}`);
+    }
+    const indexed = this.#store.heightOf(block.hash);
+    return indexed === height ? null : differs('BLOCK_INDEX', height, `${height}`, `${indexed}`);
+  }
+
+  #repeats(block: Block, height: Height): Divergence | null {
+    for (const [index, { hash }] of block.transactions.entries()) {
+      if (this.#seen.has(hash)) {
+        return { ...differs('TRANSACTION_REPEATED', height, 'once', 'again'), transaction: hash };
+      }
+      this.#seen.add(hash);
+      const place = this.#store.locate(hash);
+      if (place?.height !== height || place.index !== index) {
+        const found = place === null ? 'nothing' : `${place.height}/${place.index}`;
+        const expected = `${height}/${index}`;
+        return { ...differs('TRANSACTION_INDEX', height, expected, found), transaction: hash };
+      }
+    }
+    return null;
+  }
+
+  #executes(block: Block, height: Height): Divergence | null {
+    const params = this.#params;
+    const { view, parentView, proposerIndex, timestampMs } = block.header.consensus;
+    const context = {
+      parentHash: this.#parent.hash,
+      parentStateRoot: this.#parent.header.stateRoot,
+      coinbase: coinbaseOf(proposerIndex, params),
+      rules: params.rules,
+    };
+    const executed = executeBlock(this.#state, context, block.transactions);
+    if (!executed.ok) {
+      const { refusal } = executed;
+      const transaction = block.transactions[refusal.index];
+      return {
+        ...differs(refusal.code, height, 'a valid block', JSON.stringify(refusal, bigintText)),
+        transaction: transaction?.hash ?? null,
+        account: transaction?.sender ?? null,
+      };
+    }
+    const outcome = executed.value;
+    const fields = { view, parentView, proposerIndex, timestampMs };
+    const root = block.header.transactionsRoot;
+    const want = makeHeader(this.#parent, fields, root, outcome, params);
+    const difference = findHeaderDifference(block.header, want);
+    if (difference !== null) {
+      const code = `HEADER_${difference.field}`;
+      return differs(code, height, difference.want, difference.got);
+    }
+    const stored = this.#receipts(block, outcome, height) ?? this.#senders(block, height);
+    if (stored !== null) return stored;
+    this.#state.apply(outcome.changes);
+    for (const entry of historyOf(block, outcome.receipts)) {
+      this.#count(entry.account, deltaOf(entry));
+    }
+    this.#parent = block;
+    this.#blocks++;
+    this.transactions += block.transactions.length;
+    return null;
+  }
+
+  #receipts(block: Block, outcome: Outcome, height: Height): Divergence | null {
+    const stored = this.#store.receipts(height);
+    for (const [index, want] of outcome.receiptBytes.entries()) {
+      const got = stored?.[index];
+      if (got !== undefined && bytesEqual(got, want)) continue;
+      const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex').slice(0, 80);
+      const found = got === undefined ? 'nothing' : hex(got);
+      const transaction = block.transactions[index]?.hash ?? null;
+      return { ...differs('RECEIPT_STORED', height, hex(want), found), transaction };
+    }
+    return null;
+  }
+
+  #senders(block: Block, height: Height): Divergence | null {
+    const stored = this.#store.senders(height);
+    for (const [index, { sender, hash }] of block.transactions.entries()) {
+      const bytes = stored?.slice(20 * index, 20 * index + 20);
+      const found = bytes?.length === 20 ? addressFromBytes(bytes) : null;
+      if (found === sender) continue;
+      const divergence = differs('SENDER_STORED', height, sender, found ?? 'nothing', sender);
+      return { ...divergence, transaction: hash };
+    }
+    return null;
+  }
+
+  #certified(block: Block, height: Height): Divergence | null {
+    this.#uncertified.push(block);
+    const bytes = this.#store.certificate(height);
+    if (bytes === null) return null;
+    const certificate = decodeCertificate(bytes);
+    if (!certificate.ok) {
+      return differs('CERTIFICATE_MALFORMED', height, 'a certificate', certificate.refusal.code);
+    }
+    const { electorate } = this.#params;
+    const proven = provenFinal(this.#uncertified, certificate.value, electorate);
+    if (!proven.ok) {
+      const found = JSON.stringify(proven.refusal, bigintText);
+      return differs('CERTIFICATE', height, 'more than two thirds of the stake', found);
+    }
+    this.#certificates++;
+    this.#uncertified = [];
+    return null;
+  }
+
+  /** The stored trie, node by node from the root that the head's header has. */
+  #inTrie(top: bigint, address: Address, account: Account | null): Divergence | null {
+    const path = toBareHex(keccak256(addressToBytes(address)));
+    const want = account === null ? null : toBareHex(encodeAccount(account));
+    const { stateRoot } = this.#parent.header;
+    let found: string | null;
+    try {
+      const value = readTrie((at) => this.#store.trieNode(null, at), stateRoot, path);
+      found = value === null ? null : toBareHex(value);
+    } catch (error) {
+      if (!(error instanceof StateDamagedError)) throw error;
+      found = error.message;
+    }
+    if (found === want) return null;
+    return differs('TRIE_STORED', top, want ?? 'nothing', found ?? 'nothing', address);
+  }
+
+  /** What the store tells an account of its past adds up to what it has. */
+  async #history(top: bigint, address: Address, balance: bigint): Promise<Divergence | null> {
+    let sum = 0n;
+    let cursor: string | null = null;
+    do {
+      const page: Awaited<ReturnType<ChainStore['history']>> = await this.#store.history(
+        address,
+        cursor,
+        historyPage,
+      );
+      for (const entry of page?.entries ?? []) sum += deltaOf(entry);
+      cursor = page?.cursor ?? null;
+    } while (cursor !== null);
+    return sum === balance ? null : differs('HISTORY_STORED', top, `${balance}`, `${sum}`, address);
+  }
+
+  #compare(
+    code: string,
+    height: bigint,
+    address: Address,
+    want: Account | null,
+    got: Account | null,
+  ): Divergence | null {
+    const spell = (account: Account | null) =>
+      account === null ? 'nothing' : `balance ${account.balance}, nonce ${account.nonce}`;
+    return spell(want) === spell(got) && want?.storageRoot === got?.storageRoot
+      ? null
+      : differs(code, height, spell(want), spell(got), address);
+  }
+
+  #count(account: Address, delta: bigint): void {
+    this.#ledger.set(account, (this.#ledger.get(account) ?? 0n) + delta);
+  }
+}
+
+/** The state as the replay builds it, in memory, from nothing. */
+class ReplayedState implements StateReader {
+  readonly accounts = new Map<Address, Account>();
+  readonly #slots = new Map<string, Uint8Array>();
+  readonly #code = new Map<Hash, Uint8Array>();
+  readonly #nodes = new Map<string, Uint8Array>();
+
+  account(address: Address): Account | null {
+    return this.accounts.get(address) ?? null;
+  }
+  slot(address: Address, key: string): Uint8Array {
+    return this.#slots.get(`${address}/${key}`) ?? new Uint8Array(0);
+  }
+  code(hash: Hash): Uint8Array | null {
+    return this.#code.get(hash) ?? null;
+  }
+  trieNode(owner: Address | null, path: Nibbles): Uint8Array | null {
+    return this.#nodes.get(`${owner ?? ''}/${path}`) ?? null;
+  }
+
+  apply({ accounts, slots, code, trieNodes }: StateChanges): void {
+    for (const [address, account] of accounts) {
+      if (account === null) this.accounts.delete(address);
+      else this.accounts.set(address, account);
+    }
+    for (const [address, values] of slots) {
+      for (const [key, value] of values) this.#slots.set(`${address}/${key}`, value);
+    }
+    for (const [hash, bytes] of code) this.#code.set(hash, bytes);
+    for (const { owner, path, node } of trieNodes) {
+      const key = `${owner ?? ''}/${path}`;
+      if (node === null) this.#nodes.delete(key);
+      else this.#nodes.set(key, node);
+    }
+  }
+}
+
+export function describeDivergence(divergence: Divergence): string {
+  const { code, height, transaction, account, expected, found } = divergence;
+  return [
+    `the record is NOT sound: ${code} at block ${height}`,
+    ...(transaction === null ? [] : [`  transaction ${transaction}`]),
+    ...(account === null ? [] : [`  account     ${formatAddress(account)}`]),
+    `  expected    ${expected}`,
+    `  found       ${found}`,
+  ].join('\n');
+}
+
+function differs(
+  code: string,
+  height: bigint,
+  expected: string,
+  found: string,
+  account: Address | null = null,
+): Divergence {
+  return { code, height, transaction: null, account, expected, found };
+}
+
+function bigintText(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}
