@@ -185,6 +185,8 @@ export class Core {
   #on({ event }: Input): void {
     switch (event.t) {
       case 'tick':
+        // Whoever woke us may have been early: ask again, even for the same time.
+        this.#wakeSent = Number.POSITIVE_INFINITY;
         return;
       case 'message':
         return this.#onMessage(event.from, event.message);

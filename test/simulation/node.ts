@@ -185,7 +185,7 @@ export class SimNode {
         const id = ++this.#wakeId;
         if (!Number.isFinite(effect.at)) return;
         const life = this.#life;
-        this.#world.scheduler.at(effect.at + this.#world.stall(this.index), () => {
+        this.#world.scheduler.at(effect.at + this.#world.timerError(), () => {
           if (id === this.#wakeId && life === this.#life) this.feed({ t: 'tick' });
         });
         return;

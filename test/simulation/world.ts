@@ -81,10 +81,12 @@ export class World {
     for (const node of this.nodes) if (!node.up) node.start();
   }
 
-  stall(_index: number): number {
-    return this.stallChance > 0 && this.random.chance(this.stallChance)
-      ? this.random.between(10, 200)
-      : 0;
+  /** How late a timer fires; real ones are also up to a millisecond early. */
+  timerError(): number {
+    if (this.stallChance > 0 && this.random.chance(this.stallChance)) {
+      return this.random.between(10, 200);
+    }
+    return this.random.between(-0.9, 1.5);
   }
 
   crashPoint(_index: number): CrashPoint | null {
