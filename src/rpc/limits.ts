@@ -18,7 +18,7 @@ export type RpcLimits = {
   readonly requestTimeoutMs: number;
   readonly connectionCheckMs: number;
   readonly keepAliveTimeoutMs: number;
-  /** A socket on which nothing moves: more than the longest wait for a receipt. */
+  /** A socket on which nothing moves; never less than the longest wait for a receipt. */
   readonly idleTimeoutMs: number;
   /** How long a refused sender may go on before its socket is cut, so that it sees the refusal. */
   readonly lingerMs: number;

@@ -181,7 +181,9 @@ function createHttpServer(limits: RpcLimits): Server {
   server.maxHeadersCount = 0;
   server.maxConnections = limits.connectionsMax;
   server.maxRequestsPerSocket = limits.requestsPerSocketMax;
-  server.setTimeout(limits.idleTimeoutMs);
+  // A caller that waits for its receipt is idle for as long as it may wait.
+  const { idleTimeoutMs, syncTimeoutMs, requestTimeoutMs } = limits;
+  server.setTimeout(Math.max(idleTimeoutMs, syncTimeoutMs + requestTimeoutMs));
   return server;
 }
 
