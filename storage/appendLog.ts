@@ -37,6 +37,7 @@ export class AppendLog {
   #fd: number;
   #size: number;
   #nextSeq: number;
+  #syncedSeq: number;
   #segments: number[];
   #waiting: Buffer[] = [];
   #flushing: Promise<void> | null = null;
@@ -47,6 +48,7 @@ export class AppendLog {
     this.#fd = fd;
     this.#size = size;
     this.#nextSeq = nextSeq;
+    this.#syncedSeq = nextSeq - 1;
   }
 
   /** Opens or makes the log, and gives what it holds. A torn tail is cut off. */
@@ -114,6 +116,11 @@ export class AppendLog {
     return this.#nextSeq - 1;
   }
 
+  /** What a power cut would leave at least. */
+  get syncedSeq(): number {
+    return this.#syncedSeq;
+  }
+
   async close(): Promise<void> {
     await this.sync();
     closeSync(this.#fd);
@@ -121,6 +128,7 @@ export class AppendLog {
 
   async #flush(): Promise<void> {
     const frames = this.#waiting;
+    const lastSeq = this.lastSeq;
     this.#waiting = [];
     if (this.#size > segmentBytesMax) this.#rotate(frames);
     const bytes = Buffer.concat(frames);
@@ -137,6 +145,7 @@ export class AppendLog {
     }
     this.#size += bytes.length;
     await syncData(this.#fd);
+    this.#syncedSeq = lastSeq;
   }
 
   #rotate(frames: readonly Buffer[]): void {

@@ -306,7 +306,7 @@ export class Engine {
         const { height } = ledger.floor;
         const fresh = blocks.filter((block) => block.height > height);
         if (fresh.length === 0) return;
-        await ledger.commit(fresh, certificate, this.#journal.lastSeq, this.#verifier.known);
+        await ledger.commit(fresh, certificate, this.#journal.syncedSeq, this.#verifier.known);
         this.#afterCommit();
       })
       .catch((error: unknown) => this.#fail(error));
@@ -326,7 +326,7 @@ export class Engine {
         // The quorum made it final, so this node's own execution is what differs.
         if (wrong !== null) throw new InvariantError(`a final block is invalid here: ${wrong}`);
       }
-      await ledger.commit(fresh, certificate, this.#journal.lastSeq, this.#verifier.known);
+      await ledger.commit(fresh, certificate, this.#journal.syncedSeq, this.#verifier.known);
       const { hash, height, timestampMs } = last;
       const floor: Floor = { view: certificate.statement.view, hash, height, timestampMs };
       this.#push({ t: 'synced', floor, certificate });

@@ -10,6 +10,7 @@ import type { BlockCodec } from './codec.ts';
 /** An append-only log whose `sync` is a promise about the disk. */
 export type RecordLog = {
   readonly lastSeq: number;
+  readonly syncedSeq: number;
   append(payload: Uint8Array): number;
   sync(): Promise<void>;
   prune(seq: number): void;
@@ -47,6 +48,11 @@ export class Journal {
       this.#mark(record, seq);
       return record;
     });
+  }
+
+  /** What the disk holds for certain; certificates behind it may be lost and made again. */
+  get syncedSeq(): number {
+    return this.#log.syncedSeq;
   }
 
   append(record: JournalRecord): number {
