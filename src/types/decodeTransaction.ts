@@ -93,7 +93,10 @@ export function describeRefusal(refusal: TransactionRefusal): string {
     case 'NONCE_MAX':
       return 'nonce has max value';
     case 'TIP_ABOVE_FEE_CAP':
-      return `max priority fee per gas higher than max fee per gas: maxPriorityFeePerGas: ${refusal.tip}, maxFeePerGas: ${refusal.cap}`;
+      return (
+        `max priority fee per gas higher than max fee per gas: ` +
+        `maxPriorityFeePerGas: ${refusal.tip}, maxFeePerGas: ${refusal.cap}`
+      );
     case 'FEE_CAP_EXCEEDED':
       return `fee cap exceeded: gas ${refusal.gasLimit} * price ${refusal.cap} is over 256 bits`;
     default:
