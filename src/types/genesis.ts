@@ -367,7 +367,8 @@ function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
-    return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`).join(',')}}`;
+    const texts = entries.map(([key, item]) => `${JSON.stringify(key)}:${canonical(item)}`);
+    return `{${texts.join(',')}}`;
   }
   return JSON.stringify(value);
 }
