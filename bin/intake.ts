@@ -54,7 +54,9 @@ export class Intake {
     return kept;
   }
 
-  /** A peer's batch: what is new and valid goes into the pool, what cannot be right costs standing. */
+  /**
+   * A peer's batch: what is new and valid goes into the pool, what cannot be right costs standing.
+   */
   relayed(
     _from: string,
     message: Uint8Array,

@@ -3,7 +3,10 @@ import { type Logger, pino, stdTimeFunctions } from 'pino';
 import type { Log, LogFields } from '#src/lib/log.ts';
 import type { Config } from './config.ts';
 
-/** Structured JSON; text where a person reads it on a terminal. Standard error, so that `--json` stays clean. */
+/**
+ * Structured JSON; text where a person reads it on a terminal. Standard error, so that `--json`
+ * stays clean.
+ */
 export function makeLog(config: Pick<Config, 'log.level' | 'log.format'>): Log {
   const format = config['log.format'];
   const asText = format === 'text' || (format === 'auto' && process.stderr.isTTY);

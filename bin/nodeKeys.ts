@@ -57,7 +57,9 @@ export async function createNodeKeys(
   return publicKeysOf(seeds);
 }
 
-/** Reads both keys; the password comes from a file, the environment, a prompt or beside the keys. */
+/**
+ * Reads both keys; the password comes from a file, the environment, a prompt or beside the keys.
+ */
 export async function openNodeKeys(
   dataDir: string,
   passwordFile: string | null,

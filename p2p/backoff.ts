@@ -5,7 +5,10 @@ export class Backoff {
   readonly #chance: () => number;
   #failures = 0;
 
-  /** `chance` is uniform in [0, 1): validators that lost the same switch shall not come back in step. */
+  /**
+   * `chance` is uniform in [0, 1): validators that lost the same switch shall not come back in
+   * step.
+   */
   constructor(firstMs: number, maxMs: number, chance: () => number) {
     this.#firstMs = firstMs;
     this.#maxMs = maxMs;

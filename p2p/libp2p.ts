@@ -198,7 +198,8 @@ class Libp2pStream implements ByteStream {
       closed = true;
       events.onClose(reason);
     };
-    // The library says drain at every window update, and sends what it holds in the microtask after:
+    // The library says drain at every window update, and sends what it holds in the microtask
+    // after:
     // taking each as leave to write one more piece would pile pieces up to its write limit.
     stream.addEventListener('drain', () => {
       queueMicrotask(() => {

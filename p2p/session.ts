@@ -1,7 +1,7 @@
 /**
- * One link's conversation: an outlet and an inlet for every channel. Ready when hellos were equal on
- * all of them. A lane that fails takes the whole link with it: a fresh connection is
- * simpler to be sure of than a half-working one.
+ * One link's conversation: an outlet and an inlet for every channel. Ready when hellos were equal
+ * on all of them. A lane that fails takes the whole link with it: a fresh connection is simpler to
+ * be sure of than a half-working one.
  */
 import type { ByteStream, Link } from '#p2p/carrier.ts';
 import type { Channel, LaneFailure, LaneOptions } from '#p2p/lanes.ts';
@@ -15,8 +15,8 @@ export const PROTOCOLS: Readonly<Record<Channel, string>> = {
 };
 
 /**
- * A vote leaves within the call that sends it. A transaction waits until the end of this turn of the
- * event loop: idle, that is microseconds; busy, many share one packet and one encryption.
+ * A vote leaves within the call that sends it. A transaction waits until the end of this turn of
+ * the event loop: idle, that is microseconds; busy, many share one packet and one encryption.
  */
 const SCHEDULES: Readonly<Record<Channel, (write: () => void) => void>> = {
   consensus: (write) => write(),
@@ -107,7 +107,9 @@ export class Session {
     if (this.#ready) inlet.open();
   }
 
-  /** Call at every heartbeat interval. Counts ticks, not time: a busy process is not a dead peer. */
+  /**
+   * Call at every heartbeat interval. Counts ticks, not time: a busy process is not a dead peer.
+   */
   tick(): void {
     if (!this.isReady) return;
     this.#inlets.get('consensus')?.beat();

@@ -239,7 +239,8 @@ export class ShelfChainStore implements ChainStore {
   }
 }
 
-// --- keys and small codecs ------------------------------------------------------------------------
+// --- keys and small codecs
+// ------------------------------------------------------------------------
 
 function heightKey(height: bigint): Uint8Array {
   return uintToBytes(height, 8);

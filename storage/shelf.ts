@@ -21,8 +21,8 @@ export type Entry = { readonly key: Uint8Array; readonly value: Uint8Array };
 
 /**
  * An ordered store of tables. A batch is applied whole or not at all, and is on disk when `write`
- * resolves. Reads verify a checksum over table, key and value: LevelDB itself returned a wrong value
- * without an error in 88 % of single bit flips.
+ * resolves. Reads verify a checksum over table, key and value: LevelDB itself returned a wrong
+ * value without an error in 88 % of single bit flips.
  */
 export type Shelf = {
   get(table: Table, key: Uint8Array): Uint8Array | null;

@@ -1,6 +1,6 @@
 /**
- * Every table of the chain's database, with its key and value in words. The prefix byte is the first
- * byte of the key on disk; a number, once given, is never given to another table.
+ * Every table of the chain's database, with its key and value in words. The prefix byte is the
+ * first byte of the key on disk; a number, once given, is never given to another table.
  */
 export const TABLES = {
   /** schema, head, pruning marks: short ASCII key -> value */

@@ -127,7 +127,7 @@ describe('the house', () => {
         assert.ok(line.length <= 100, `${file}:${index} is ${line.length} columns wide`);
       }
       if (product.includes(file) && !longFiles.has(file)) {
-        assert.ok(lines.length <= 400, `${file} has ${lines.length} lines`);
+        assert.ok(lines.length - 1 <= 400, `${file} has ${lines.length} lines`);
       }
     }
     assert.ok(sourcesBelow('src/lib').length <= 10, 'src/lib has at most ten files');

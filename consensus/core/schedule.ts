@@ -5,9 +5,9 @@ import type { ValidatorSet } from '#src/types/validatorSet.ts';
 
 /**
  * Leaders of one epoch: a table of validator positions, in which each stands as often as its stake
- * says (largest remainder, at least once) and as evenly spread as whole slots allow (smooth weighted
- * round robin). A pure function of network, epoch and stakes; there is no priority that is carried
- * over, so nothing can be gained by joining or leaving.
+ * says (largest remainder, at least once) and as evenly spread as whole slots allow (smooth
+ * weighted round robin). A pure function of network, epoch and stakes; there is no priority that is
+ * carried over, so nothing can be gained by joining or leaving.
  */
 export type Schedule = { readonly leaderOf: (view: View) => number; readonly slots: Uint16Array };
 
@@ -52,7 +52,9 @@ function apportion(stakes: readonly bigint[], total: bigint, length: number): nu
   return slots;
 }
 
-/** The one with the most slots for its stake; compared by cross-multiplication, lowest index first. */
+/**
+ * The one with the most slots for its stake; compared by cross-multiplication, lowest index first.
+ */
 function mostOverserved(slots: readonly number[], stakes: readonly bigint[]): number {
   let best = -1;
   for (let i = 0; i < slots.length; i++) {

@@ -23,7 +23,8 @@ export type CatchUpOptions = {
 
 /**
  * Fetches final blocks that are missing here. A range is believed only as far as the finalization
- * on its last block and the links back to ours; what a peer claims of its height counts for nothing.
+ * on its last block and the links back to ours; what a peer claims of its height counts for
+ * nothing.
  */
 export class CatchUp {
   readonly #options: CatchUpOptions;

@@ -23,8 +23,8 @@ const VOTE_HEAD_BYTES = 1 + 1 + 8 + 8 + 8 + 32 + 2 + 64;
 
 /**
  * What this validator signed, with the blocks that it signed for. A vote record is
- * `u8 1, u8 kind, u64 epoch, u64 view, u64 parentView, 32 blockHash, u16 signer, 64 signature, block`;
- * a certificate record is `u8 2, certificate`.
+ * `u8 1, u8 kind, u64 epoch, u64 view, u64 parentView, 32 blockHash, u16 signer, 64 signature,
+ * block`; a certificate record is `u8 2, certificate`.
  */
 export class Journal {
   readonly #log: RecordLog;

@@ -1,7 +1,7 @@
 /**
- * Replays a chain from genesis on a fresh state, and believes nothing that is stored: every block is
- * executed again, every certificate and signature checked, every root, receipt and index compared.
- * The first thing that differs is named exactly.
+ * Replays a chain from genesis on a fresh state, and believes nothing that is stored: every block
+ * is executed again, every certificate and signature checked, every root, receipt and index
+ * compared. The first thing that differs is named exactly.
  */
 import { provenFinal } from '#src/chain/final.ts';
 import { coinbaseOf, findHeaderDifference, makeHeader } from '#src/chain/headerRules.ts';
@@ -76,7 +76,9 @@ class Replay {
   readonly #params: ChainParams;
   readonly #store: ChainStore;
   readonly #state = new ReplayedState();
-  /** By hand, from the entries of the history: the oracle for conservation shares no code with it. */
+  /**
+   * By hand, from the entries of the history: the oracle for conservation shares no code with it.
+   */
   readonly #ledger = new Map<Address, bigint>();
   readonly #seen = new Set<Hash>();
   #parent: Block;

@@ -7,7 +7,9 @@ import { encodeHeader, type Header, hashHeader } from '#src/types/header.ts';
 import { asHeight, type View } from '#src/types/units.ts';
 import type { ChainParams } from './params.ts';
 
-/** What a proposer may choose; everything else in a header follows from the parent and the rules. */
+/**
+ * What a proposer may choose; everything else in a header follows from the parent and the rules.
+ */
 export type ProposerFields = {
   readonly view: View;
   readonly parentView: View;

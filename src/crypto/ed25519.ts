@@ -19,7 +19,9 @@ const SIGNATURE_BYTES = 64;
 const PRIVATE_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 const PUBLIC_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
 
-/** More than the validators of two epochs; importing a key costs about a third of a verification. */
+/**
+ * More than the validators of two epochs; importing a key costs about a third of a verification.
+ */
 const publicKeysCachedMax = 1024;
 
 /** 32 random bytes: a private key's seed. */

@@ -10,9 +10,9 @@ const TOKEN_FLOOR = 10n;
 const TOKENS_OF_NONZERO_BYTE = 4;
 
 /**
- * The least that a transaction costs, whatever it does: the base, its data and access list (EIP-2028,
- * EIP-2930, EIP-3860), and never less than the floor of EIP-7623. For a call that runs no code this
- * is all the gas that it uses.
+ * The least that a transaction costs, whatever it does: the base, its data and access list
+ * (EIP-2028, EIP-2930, EIP-3860), and never less than the floor of EIP-7623. For a call that runs
+ * no code this is all the gas that it uses.
  */
 export function intrinsicGas({ to, data, accessList }: TransactionFields): bigint {
   const tokens = dataTokens(data);

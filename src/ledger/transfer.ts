@@ -19,8 +19,8 @@ export type InclusionRefusal =
 
 /**
  * A payment of the native coin, without an EVM: one debit, one credit, and the whole fee to the
- * proposer's fee recipient. A call with data to an account without code does the same (yellow paper,
- * section 8). Contracts come in here.
+ * proposer's fee recipient. A call with data to an account without code does the same (yellow
+ * paper, section 8). Contracts come in here.
  */
 export function applyTransfer(
   state: Overlay,

@@ -1,5 +1,6 @@
 /**
- * What the rest of the program needs of a logger. Levels say who must act: `error` the operator now,
+ * What the rest of the program needs of a logger. Levels say who must act: `error` the operator
+ * now,
  * `warn` soon, `info` state changed, `debug` us. Fields, not sentences.
  */
 export type LogFields = Readonly<Record<string, string | number | bigint | boolean | null>>;

@@ -1,8 +1,8 @@
 /**
  * Payments that wait for a block. Admission is a verdict: the checks stand in order, the cheapest
  * first, and the first that fails is the answer. A sender's payments are *executable* while their
- * nonces follow on from its account without a gap; the others wait, within a narrow limit, and never
- * push an executable one out (Li et al., DETER, CCS 2021).
+ * nonces follow on from its account without a gap; the others wait, within a narrow limit, and
+ * never push an executable one out (Li et al., DETER, CCS 2021).
  */
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
@@ -110,7 +110,9 @@ export class Pool {
     return accept(this.#insert(transaction, account.nonce, own));
   }
 
-  /** For each sender, its payments from this nonce on without a gap; senders in order of arrival. */
+  /**
+   * For each sender, its payments from this nonce on without a gap; senders in order of arrival.
+   */
   *executableFrom(nonceOf: (address: Address) => bigint): Generator<SignedTransaction> {
     for (const [address, lane] of this.#bySender) {
       for (let nonce = nonceOf(address); ; nonce++) {

@@ -99,7 +99,9 @@ export function decodeCertificate(bytes: Uint8Array): Verdict<Certificate, Certi
   return accept({ statement: statement.value, setSize, signers, signatures });
 }
 
-/** Looks up a vote that was verified before, so that a certificate after its votes costs nothing. */
+/**
+ * Looks up a vote that was verified before, so that a certificate after its votes costs nothing.
+ */
 export type VerifiedVotes = (
   statement: Statement,
   signer: number,

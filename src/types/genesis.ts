@@ -339,7 +339,9 @@ function address(item: JsonObject, key: string, path: string): Address {
   return parsed.value;
 }
 
-/** A JSON integer, or decimal or 0x text: 2^53 and more does not survive other tools as a number. */
+/**
+ * A JSON integer, or decimal or 0x text: 2^53 and more does not survive other tools as a number.
+ */
 function integer(item: JsonObject, key: string, path: string, min: bigint, max: bigint): bigint {
   const value = need(item, key, path);
   const digits = value instanceof JsonNumber ? value.text : value;

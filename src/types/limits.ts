@@ -16,7 +16,9 @@ export const headerBytesMax = 2048;
 /** A proposal has to fit a message of the network, with its certificates. */
 export const blockBytesMax = 2 * 1024 * 1024;
 export const blockTransactionsMax = 20_000;
-/** Contract transactions pay for their bytes in gas; this bounds what they add to a block's size. */
+/**
+ * Contract transactions pay for their bytes in gas; this bounds what they add to a block's size.
+ */
 export const evmLaneBytesMax = 1024 * 1024;
 export const receiptBytesMax = 4 * 1024 * 1024;
 

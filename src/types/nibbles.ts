@@ -1,10 +1,13 @@
 /**
- * Paths in Merkle Patricia tries: a text of lower-case hex digits, one for each nibble, so that paths
- * are map keys and have an order. On the wire they are "hex prefix" bytes (yellow paper, appendix C).
+ * Paths in Merkle Patricia tries: a text of lower-case hex digits, one for each nibble, so that
+ * paths are map keys and have an order. On the wire they are "hex prefix" bytes (yellow paper,
+ * appendix C).
  */
 export type Nibbles = string;
 
-/** Two nibbles a byte behind a flag: bit 1 says that a value ends here, bit 0 that the count is odd. */
+/**
+ * Two nibbles a byte behind a flag: bit 1 says that a value ends here, bit 0 that the count is odd.
+ */
 export function encodeHexPrefix(path: Nibbles, isLeaf: boolean): Uint8Array {
   const odd = path.length % 2 === 1;
   const flag = (isLeaf ? 2 : 0) + (odd ? 1 : 0);

@@ -3,7 +3,9 @@ import { assert } from '#src/lib/failure.ts';
 import type { Hash } from './hash.ts';
 import type { Epoch, View } from './units.ts';
 
-/** What a validator may sign: it saw a valid block, it gave the view up, it saw the block notarized. */
+/**
+ * What a validator may sign: it saw a valid block, it gave the view up, it saw the block notarized.
+ */
 export const VoteKind = { Notarize: 1, Nullify: 2, Finalize: 3 } as const;
 export type VoteKind = (typeof VoteKind)[keyof typeof VoteKind];
 

@@ -33,7 +33,9 @@ export async function startDevnet(validators: number, rpcPort: number): Promise<
   };
 }
 
-/** Fetched by name from the package registry, for the benchmark only; null where it is not there. */
+/**
+ * Fetched by name from the package registry, for the benchmark only; null where it is not there.
+ */
 export async function startAnvil(port: number, args: readonly string[]): Promise<Running | null> {
   const binary = anvilBinary();
   if (binary === null) return null;

@@ -307,7 +307,9 @@ const params: readonly ParamRow[] = [
   { ...bad(18, 2), method: 'eth_feeHistory', params: ['0x1', 'latest', [50, 10]] },
 ];
 
-/** In objects of at most 64 keys nobody can name more: this one is caught by the scanner already. */
+/**
+ * In objects of at most 64 keys nobody can name more: this one is caught by the scanner already.
+ */
 function overrides(accounts: number): Record<string, unknown> {
   const address = (index: number) => `0x${index.toString(16).padStart(40, '0')}`;
   const entries = Array.from({ length: accounts }, (_, index) => [address(index), {}]);

@@ -1,6 +1,7 @@
 /**
  * The judge of a simulated network. It watches every honest act of every incarnation and states the
- * invariants of design/consensus.md 3.1 in arithmetic of its own: it shares no predicate with the core.
+ * invariants of design/consensus.md 3.1 in arithmetic of its own: it shares no predicate with the
+ * core.
  */
 import type { Block } from '#consensus/core/types.ts';
 import type { Certificate } from '#src/types/certificate.ts';

@@ -6,7 +6,10 @@ import { gunzipSync } from 'node:zlib';
 const root = resolve(import.meta.dirname, '../..');
 const directory = resolve(root, process.env.MPBP_VECTORS ?? '../shared/vectors');
 
-/** Public vectors are read where they stand; where they are absent the suite says that it did not run. */
+/**
+ * Public vectors are read where they stand; where they are absent the suite says that it did not
+ * run.
+ */
 export function testWithVectors(name: string, folder: string, body: () => void): void {
   const skip = existsSync(join(directory, folder)) ? false : `no vectors at ${directory}/${folder}`;
   test(name, { skip }, body);

@@ -2,9 +2,9 @@
  * Ethereum's secure Merkle Patricia trie (yellow paper, appendix D), for keys of 32 bytes, updated
  * once a block in one batch that reads and hashes only what changed.
  *
- * Nodes are stored by their *path*, not by their hash: a new version of a node replaces the old one,
- * so the store holds exactly one trie and nothing has to be collected. The hash in the parent is
- * the checksum of what is read.
+ * Nodes are stored by their *path*, not by their hash: a new version of a node replaces the old
+ * one, so the store holds exactly one trie and nothing has to be collected. The hash in the parent
+ * is the checksum of what is read.
  */
 import { keccak256 } from '#src/crypto/keccak.ts';
 import { bytesEqual, EMPTY_BYTES } from '#src/lib/bytes.ts';
