@@ -104,7 +104,7 @@ function openError(path: string, error: unknown): UserError {
   const text = error instanceof Error ? String((error.cause as Error)?.message ?? error) : '';
   return new UserError(
     code === 'LEVEL_IO_ERROR' ? EXIT.io : EXIT.badData,
-    `${path}: the database does not open (${text}). It is never recreated by itself: keep a copy, ` +
+    `${path}: the database does not open (${text}). It is not recreated by itself: keep a copy, ` +
       'then make the data directory anew with `mpbp init` and let it catch up from its peers',
     { cause: error },
   );

@@ -104,7 +104,7 @@ describe('four validators', { timeout: 300_000 }, () => {
     assert.ok((await seen) > 0n);
   });
 
-  it('go on when one is killed, which catches up and votes again when it is restarted', async () => {
+  it('go on when one is killed, which catches up and votes again once restarted', async () => {
     net.kill(3);
     for (let i = 0; i < 5; i++) await payThrough(i % 3);
     const target = await height(net.ready.rpc[0] ?? '');
@@ -165,7 +165,7 @@ describe('four validators', { timeout: 300_000 }, () => {
 });
 
 describe('unequal stakes', { timeout: 120_000 }, () => {
-  it('decide by weight: 40/30/20/10 goes on without the smallest, and not without the largest', async () => {
+  it('decide by weight: 40/30/20/10 needs the largest and not the smallest', async () => {
     const net = await Devnet.start(['--stakes', '40,30,20,10']);
     try {
       const stakes = await stakeOfNodes(net);
