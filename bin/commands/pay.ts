@@ -39,7 +39,7 @@ export function payCommand(): Command {
     .option('--json', 'print one JSON document', false)
     .addHelpText(
       'after',
-      '\nExample:\n  $ mpbp pay 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 12.50 --memo "invoice 7"',
+      '\nExample:\n  $ mpbp pay 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 12.50 --memo "bill 7"',
     )
     .action(pay);
 }

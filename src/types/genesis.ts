@@ -3,6 +3,7 @@
  * impossible value is a refusal that names the JSON path.
  */
 
+import { isIPv4, isIPv6 } from 'node:net';
 import { sha256 } from '#src/crypto/sha256.ts';
 import { fromHex, toHex, utf8 } from '#src/lib/bytes.ts';
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
@@ -66,7 +67,7 @@ export const defaultTimers: GenesisTimers = {
 const secondsMax = 253_402_300_799;
 
 export function parseGenesis(text: string): Verdict<Genesis, GenesisRefusal> {
-  if (text.length > genesisBytesMax) {
+  if (Buffer.byteLength(text) > genesisBytesMax) {
     return refuse({ code: 'GENESIS', path: '$', message: `larger than ${genesisBytesMax} bytes` });
   }
   const json = parseStrictJson(text);
@@ -241,10 +242,7 @@ function readValidator(
     throw new Stop(`${path}.peerId`, 'should be an Ed25519 peer id (12D3KooW…)');
   }
   const addresses = list(item, 'addresses', path, 1, dialAddressesMax).map((value, at) => {
-    if (
-      typeof value !== 'string' ||
-      !/^\/(ip4|ip6|dns|dns4|dns6)\/[^/]+\/tcp\/\d{1,5}$/.test(value)
-    ) {
+    if (typeof value !== 'string' || !isDialable(value)) {
       throw new Stop(`${path}.addresses[${at}]`, 'should be like /ip4/192.0.2.1/tcp/30303');
     }
     return value;
@@ -354,6 +352,15 @@ function integer(item: JsonObject, key: string, path: string, min: bigint, max: 
     throw new Stop(`${path}.${key}`, `should be a whole number from ${min} to ${max}`);
   }
   return number;
+}
+
+/** `/ip4/192.0.2.1/tcp/30303`; a host of the kind that stands before it, a port from 1 to 65535. */
+function isDialable(text: string): boolean {
+  const match = /^\/(ip4|ip6|dns|dns4|dns6)\/([^/%]{1,253})\/tcp\/([1-9]\d{0,4})$/.exec(text);
+  const [, kind, host = '', port] = match ?? [];
+  if (kind === undefined || Number(port) > 65_535) return false;
+  if (kind === 'ip4') return isIPv4(host);
+  return kind === 'ip6' ? isIPv6(host) : /^\w([\w-]*\w)?(\.\w([\w-]*\w)?)*\.?$/.test(host);
 }
 
 function unique<T>(items: readonly T[], of: (item: T) => string, path: string, key: string): void {
