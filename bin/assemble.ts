@@ -50,7 +50,7 @@ export async function assemble(options: {
   const chain: Chain = await Chain.open({
     params,
     store,
-    senderOf: (hash) => pool.get(hash)?.sender ?? null,
+    known: (hash) => pool.get(hash),
     onFinal: (event) => {
       intake.settle(event);
       feed.publish(event);

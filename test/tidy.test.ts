@@ -74,6 +74,7 @@ describe('the house', () => {
       [/^level$/, /^storage\/levelShelf\.ts$/],
       [/^secp256k1/, /^src\/crypto\//],
       [/^@noble\//, /^(src\/crypto\/|p2p\/libp2p\.ts$)/],
+      [/^hash-wasm$/, /^src\/crypto\//],
       [/^@ethereumjs\//, /^src\/ledger\/evm\//],
       [/^commander$/, /^bin\//],
       [/^ws$/, /^src\/rpc\//],

@@ -47,6 +47,6 @@ async function init(options: InitOptions): Promise<void> {
 export async function createChain(dir: DataDir): Promise<void> {
   const store = await ShelfChainStore.open(await LevelShelf.create(dir.chain));
   const params = chainOf(dir.genesis);
-  await Chain.open({ params, store, senderOf: () => null, onFinal: () => {} });
+  await Chain.open({ params, store, known: () => null, onFinal: () => {} });
   await store.close();
 }

@@ -53,8 +53,8 @@ export type CheckRefusal =
 export type ChainOptions = {
   readonly params: ChainParams;
   readonly store: ChainStore;
-  /** Senders that were recovered before, so that it is not done again. */
-  readonly senderOf: (hash: Hash) => Address | null;
+  /** Payments that were decoded before, so that it is not done again. */
+  readonly known: (hash: Hash) => SignedTransaction | null;
   onFinal(event: FinalEvent): void;
 };
 
@@ -129,7 +129,7 @@ export class Chain {
 
   decode(bytes: Uint8Array): Verdict<Block, BlockRefusal> {
     const { chainId } = this.params;
-    return decodeBlock(bytes, { chainId, senderOf: this.#options.senderOf });
+    return decodeBlock(bytes, { chainId, known: this.#options.known });
   }
 
   /** A block on this parent, with as many candidates as fit; null where none does. */

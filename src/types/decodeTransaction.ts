@@ -32,6 +32,8 @@ export type DecodeOptions = {
   readonly bytesMax?: number;
   /** A pool's memory: the sender of a raw transaction that it has verified, by hash. */
   readonly senderOf?: (hash: Hash) => Address | null;
+  /** A pool's memory of whole transactions: what it has is not decoded again. */
+  readonly known?: (hash: Hash) => SignedTransaction | null;
 };
 
 type Outcome<T> = Verdict<T, TransactionRefusal>;
@@ -41,6 +43,8 @@ export function decodeTransaction(
   bytes: Uint8Array,
   options: DecodeOptions,
 ): Outcome<SignedTransaction> {
+  const known = options.known?.(keccakHash(bytes)) ?? null;
+  if (known !== null) return accept(known);
   const decoded = decodeEnvelope(bytes, options);
   if (!decoded.ok) return decoded;
   const envelope = decoded.value;
