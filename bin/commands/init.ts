@@ -46,7 +46,6 @@ async function init(options: InitOptions): Promise<void> {
 /** The database with block 0 in it: the only place where one is made. */
 export async function createChain(dir: DataDir): Promise<void> {
   const store = await ShelfChainStore.open(await LevelShelf.create(dir.chain));
-  const params = chainOf(dir.genesis);
-  await Chain.open({ params, store, known: () => null, onFinal: () => {} });
+  await Chain.create(chainOf(dir.genesis), store);
   await store.close();
 }

@@ -81,17 +81,23 @@ export class Chain {
     this.#certificate = certificate;
   }
 
-  /** Opens the chain of this genesis, writing its first block into a store that is new. */
+  /** Writes the first block of a genesis into a store that is new. */
+  static async create(params: ChainParams, store: ChainStore): Promise<void> {
+    assert(store.head === null, 'a chain is made once');
+    const { block, changes, history } = params.genesis;
+    await store.commit([{ ...recordOf(block, []), changes, history }], null, 0);
+  }
+
+  /** Opens what `create` made: a store that lost its chain never begins again at block 0. */
   static async open(options: ChainOptions): Promise<Chain> {
     const { store, params } = options;
-    const { block, changes, history } = params.genesis;
+    const { block } = params.genesis;
     if (store.head === null) {
-      const record: BlockRecord = {
-        ...recordOf(block, []),
-        changes,
-        history,
-      };
-      await store.commit([record], null, 0);
+      throw new UserError(
+        EXIT.badData,
+        'the database holds no chain: keep a copy, then make the data directory anew with ' +
+          '`mpbp init` and let it catch up from its peers',
+      );
     }
     const stored = store.heightOf(block.hash);
     if (stored !== 0n) {
@@ -317,8 +323,11 @@ export class Chain {
   #forgetImpossible(): void {
     const { height } = this.#head.header;
     for (const [hash, { block, outcome }] of this.#executed) {
+      const { parentHash } = block.header;
       if (block.header.height <= height) this.#executed.delete(hash);
-      else if (block.header.parentHash === this.#head.hash) outcome.state.rebase(this.#store);
+      else if (parentHash === this.#head.hash) outcome.state.rebase(this.#store);
+      // A parent was executed before its child: one that is gone was on another branch.
+      else if (!this.#executed.has(parentHash)) this.#executed.delete(hash);
     }
   }
 

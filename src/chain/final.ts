@@ -8,7 +8,7 @@ import {
   verifyCertificate,
 } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
-import type { Epoch } from '#src/types/units.ts';
+import type { Epoch, View } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import { VoteKind } from '#src/types/vote.ts';
 
@@ -26,7 +26,8 @@ export type FinalityRefusal =
   | { code: 'FINALITY_EMPTY' }
   | { code: 'FINALITY_KIND'; kind: number }
   | { code: 'FINALITY_LINK'; height: bigint; want: Hash; got: Hash }
-  | { code: 'FINALITY_HASH'; want: Hash; got: Hash };
+  | { code: 'FINALITY_HASH'; want: Hash; got: Hash }
+  | { code: 'FINALITY_VIEW'; want: View; got: View };
 
 /** Who may certify: the set of the epoch, and the network in whose name they sign. */
 export type Electorate = {
@@ -43,11 +44,13 @@ export function provenFinal(
 ): Verdict<FinalBlocks, FinalityRefusal> {
   const last = blocks.at(-1);
   if (last === undefined) return refuse({ code: 'FINALITY_EMPTY' });
-  const { kind, blockHash } = certificate.statement;
+  const { kind, blockHash, view } = certificate.statement;
   if (kind !== VoteKind.Finalize) return refuse({ code: 'FINALITY_KIND', kind });
   if (last.hash !== blockHash) {
     return refuse({ code: 'FINALITY_HASH', want: blockHash, got: last.hash });
   }
+  const { view: want } = last.header.consensus;
+  if (view !== want) return refuse({ code: 'FINALITY_VIEW', want, got: view });
   for (const [index, block] of blocks.entries()) {
     const parent = blocks[index - 1];
     if (parent === undefined) continue;
