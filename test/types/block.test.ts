@@ -13,15 +13,7 @@ import { bloomOf, decodeReceipt, encodeReceipt, makeReceipt } from '#src/types/r
 import { encodeRlp, type RlpItem, uintToRlp } from '#src/types/rlp.ts';
 import { signTransaction } from '#src/types/transaction.ts';
 import { asGas } from '#src/types/units.ts';
-import {
-  anyAddress,
-  anyFields,
-  anyHash,
-  anyHeader,
-  anyPrivateKey,
-  chainId,
-  record,
-} from './samples.ts';
+import { anyAddress, anyFields, anyHash, anyHeader, anyPrivateKey, chainId } from './samples.ts';
 import { bytes, listVectors, readVectors, testWithVectors } from './vectors.ts';
 
 const common = createCustomCommon({ chainId: Number(chainId) }, Mainnet, {

@@ -12,11 +12,6 @@ export const chainId = 4242n;
 /** Records like those that the code makes, so that deep equality holds. */
 const plain = { noNullPrototype: true } as const;
 
-/** Objects as the code makes them: fast-check's have at times no prototype. */
-export function record<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
-  return fc.record(model, { noNullPrototype: true });
-}
-
 const uint = (bits: number) =>
   fc.nat(bits).chain((size) => fc.bigInt({ min: 0n, max: (1n << BigInt(size)) - 1n }));
 

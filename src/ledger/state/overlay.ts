@@ -3,6 +3,7 @@ import { bytesEqual, EMPTY_BYTES, toBareHex } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import { type Address, addressToBytes } from '#src/types/address.ts';
 import { type Hash, keccakHash } from '#src/types/hash.ts';
+import { EMPTY_TRIE_ROOT } from '#src/types/listRoot.ts';
 import type { Nibbles } from '#src/types/nibbles.ts';
 import { encodeRlp } from '#src/types/rlp.ts';
 import { type Account, EMPTY_ACCOUNT, encodeAccount, isEmptyAccount } from './account.ts';
@@ -77,6 +78,8 @@ export class Overlay implements StateReader {
 
   setCode(code: Uint8Array): Hash {
     const hash = keccakHash(code);
+    const before = this.#code.get(hash);
+    this.#undo(() => restore(this.#code, hash, before));
     this.#code.set(hash, code);
     return hash;
   }
@@ -141,7 +144,13 @@ export class Overlay implements StateReader {
     const read = (path: Nibbles) => this.#parent.trieNode(address, path);
     const { root, writes } = updateTrie(read, account.storageRoot, changes);
     for (const [path, node] of writes) trieNodes.push({ owner: address, path, node });
-    this.setAccount(address, { ...account, storageRoot: root });
+    // Storage of an account that counts as empty would be in the tables and not under the root.
+    const sealed = { ...account, storageRoot: root };
+    assert(
+      root === EMPTY_TRIE_ROOT || !isEmptyAccount(sealed),
+      'an account with storage has a nonce, a balance or code',
+    );
+    this.setAccount(address, sealed);
   }
 
   #slotsBefore(): Map<Address, Map<SlotKey, Uint8Array>> {
