@@ -63,7 +63,6 @@ export async function assemble(options: {
       baseFeePerGas: rules.baseFeePerGas,
       gasLimitFor: (transaction) => gasLimitFor(transaction, rules),
       intrinsicGas,
-      isSupported: ({ to }) => to !== null,
     },
     account: (address) => chain.account(address) ?? { nonce: 0n, balance: 0n },
     now: () => systemClock.now(),

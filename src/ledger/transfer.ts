@@ -1,5 +1,5 @@
 import { accept, assert, refuse, type Verdict } from '#src/lib/failure.ts';
-import type { Address } from '#src/types/address.ts';
+import { type Address, isReservedAddress } from '#src/types/address.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asGas, asWei, type Gas, type Wei } from '#src/types/units.ts';
 import { intrinsicGas } from './gas.ts';
@@ -10,6 +10,7 @@ import type { Overlay } from './state/overlay.ts';
 /** Why a transaction cannot be in a block at all; in the order of the checks. */
 export type InclusionRefusal =
   | { code: 'CONTRACTS_NOT_ENABLED' }
+  | { code: 'ADDRESS_RESERVED'; address: Address }
   | { code: 'EXCEEDS_BLOCK_GAS_LIMIT'; gas: bigint; limit: Gas }
   | { code: 'INTRINSIC_GAS_TOO_LOW'; gas: bigint; need: bigint }
   | { code: 'FEE_CAP_TOO_LOW'; maxFeePerGas: bigint; baseFeePerGas: Wei }
@@ -30,6 +31,8 @@ export function applyTransfer(
 ): Verdict<{ gasUsed: Gas }, InclusionRefusal> {
   const { sender, to, value, nonce, gasLimit, maxFeePerGas } = transaction;
   if (to === null) return refuse({ code: 'CONTRACTS_NOT_ENABLED' });
+  // No native contract is there yet: what is paid in could not be paid out.
+  if (isReservedAddress(to)) return refuse({ code: 'ADDRESS_RESERVED', address: to });
   const limit = gasLimitFor(transaction, rules);
   if (gasLimit > limit) return refuse({ code: 'EXCEEDS_BLOCK_GAS_LIMIT', gas: gasLimit, limit });
   const gasUsed = intrinsicGas(transaction);

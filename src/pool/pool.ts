@@ -5,7 +5,7 @@
  * never push an executable one out (Li et al., DETER, CCS 2021).
  */
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
-import type { Address } from '#src/types/address.ts';
+import { type Address, isReservedAddress } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import type { Gas, Wei } from '#src/types/units.ts';
@@ -37,8 +37,6 @@ export type PoolRules = {
   /** Zero where no such transaction can be in a block. */
   gasLimitFor(transaction: SignedTransaction): Gas;
   intrinsicGas(transaction: SignedTransaction): bigint;
-  /** Whether the ledger can run this kind of transaction at all. */
-  isSupported(transaction: SignedTransaction): boolean;
 };
 
 /** Nonce and balance at the head: final state, so that admission never depends on a proposal. */
@@ -97,7 +95,10 @@ export class Pool {
       const { baseFeePerGas } = rules;
       return refuse({ code: 'FEE_CAP_TOO_LOW', maxFeePerGas, baseFeePerGas });
     }
-    if (!rules.isSupported(transaction)) return refuse({ code: 'CONTRACTS_NOT_ENABLED' });
+    if (transaction.to === null) return refuse({ code: 'CONTRACTS_NOT_ENABLED' });
+    if (isReservedAddress(transaction.to)) {
+      return refuse({ code: 'ADDRESS_RESERVED', address: transaction.to });
+    }
     const limit = rules.gasLimitFor(transaction);
     if (gasLimit > limit) {
       return refuse({ code: 'EXCEEDS_BLOCK_GAS_LIMIT', gas: gasLimit, limit });

@@ -9,6 +9,7 @@ export type PoolRefusal =
   | { code: 'EXCEEDS_BLOCK_GAS_LIMIT'; gas: bigint; limit: Gas }
   | { code: 'INTRINSIC_GAS_TOO_LOW'; gas: bigint; need: bigint }
   | { code: 'CONTRACTS_NOT_ENABLED' }
+  | { code: 'ADDRESS_RESERVED'; address: Address }
   | { code: 'NONCE_TOO_LOW'; address: Address; want: bigint; got: bigint }
   | { code: 'NONCE_TOO_HIGH'; address: Address; want: bigint; got: bigint }
   | { code: 'REPLACEMENT_UNDERPRICED'; need: bigint; got: bigint }
@@ -32,6 +33,8 @@ export function describePoolRefusal(refusal: PoolRefusal): string {
       return `intrinsic gas too low: gas ${refusal.gas}, minimum needed ${refusal.need}`;
     case 'CONTRACTS_NOT_ENABLED':
       return 'contract creation is not enabled on this network';
+    case 'ADDRESS_RESERVED':
+      return `${formatAddress(refusal.address)} is reserved and takes no payments`;
     case 'NONCE_TOO_LOW':
       return `nonce too low: ${nonces(refusal)}`;
     case 'NONCE_TOO_HIGH':

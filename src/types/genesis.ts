@@ -117,15 +117,14 @@ export function genesisToJson(genesis: Genesis): Record<string, unknown> {
 export function genesisWarnings({ validators, members }: Genesis): string[] {
   const total = validators.reduce((sum, { stake }) => sum + stake, 0n);
   const warnings: string[] = [];
+  const byMember = new Map<string, bigint>();
   for (const { memberId, stake } of validators) {
-    const percent = Number((stake * 100n) / total);
-    if (3n * stake > 2n * total) {
-      warnings.push(`member ${memberId} has ${percent} % of the stake: it decides alone`);
-    } else if (3n * stake >= total) {
-      warnings.push(
-        `member ${memberId} has ${percent} % of the stake: it can stop the network alone`,
-      );
-    }
+    byMember.set(memberId, (byMember.get(memberId) ?? 0n) + stake);
+  }
+  for (const [memberId, stake] of byMember) {
+    const has = `member ${memberId} has ${Number((stake * 100n) / total)} % of the stake`;
+    if (3n * stake > 2n * total) warnings.push(`${has}: it decides alone`);
+    else if (3n * stake >= total) warnings.push(`${has}: it can stop the network alone`);
   }
   for (const { id } of members) {
     if (!validators.some(({ memberId }) => memberId === id)) {

@@ -104,6 +104,17 @@ describe('four validators', { timeout: 300_000 }, () => {
     assert.ok((await seen) > 0n);
   });
 
+  it('make no blocks while nobody pays, but the heartbeat', async () => {
+    const url = net.ready.rpc[0] ?? '';
+    await payThrough(0);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const from = await height(url);
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    const made = (await height(url)) - from;
+    assert.ok(made >= 1n && made <= 2n, `${made} blocks in 6 s with a heartbeat of 5 s`);
+    await payThrough(2);
+  });
+
   it('go on when one is killed, which catches up and votes again once restarted', async () => {
     net.kill(3);
     for (let i = 0; i < 5; i++) await payThrough(i % 3);

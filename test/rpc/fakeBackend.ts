@@ -68,7 +68,6 @@ export class FakeBackend implements Backend {
         baseFeePerGas: baseFee,
         gasLimitFor: () => gasLimit,
         intrinsicGas,
-        isSupported: ({ to }) => to !== null,
       },
       account: (address) => this.#accounts.get(address) ?? { nonce: 0n, balance: 0n },
       now: () => Date.now(),
