@@ -18,6 +18,8 @@ export const undoBlocksMax = 128;
 /** Commit records that are walked when the store is opened. */
 export const linksWalkedMax = 1_024n;
 
+const countedAtOnce = 4_096;
+
 const SCHEMA_KEY = utf8('schema');
 const HEAD_KEY = utf8('head');
 const NO_COMMIT = new Uint8Array(32);
@@ -159,6 +161,30 @@ export class ShelfChainStore implements ChainStore {
     };
   }
 
+  async accountsAfter(
+    after: Address | null,
+    limit: number,
+  ): Promise<{ address: Address; account: Account }[]> {
+    const from = after === null ? EMPTY_BYTES : following(addressToBytes(after));
+    const found = await this.#shelf.range('accounts', { from, limit });
+    return found.map(({ key, value }) => ({
+      address: addressFromBytes(key),
+      account: decodeAccount(value),
+    }));
+  }
+
+  async count(index: 'heights' | 'transactions' | 'history'): Promise<number> {
+    let count = 0;
+    let from: Uint8Array = EMPTY_BYTES;
+    for (;;) {
+      const page = await this.#shelf.range(index, { from, limit: countedAtOnce });
+      count += page.length;
+      const last = page.at(-1);
+      if (last === undefined || page.length < countedAtOnce) return count;
+      from = following(last.key);
+    }
+  }
+
   checkLinks(): void {
     const head = this.#head;
     if (head === null) return;
@@ -244,6 +270,11 @@ export class ShelfChainStore implements ChainStore {
 
 function heightKey(height: bigint): Uint8Array {
   return uintToBytes(height, 8);
+}
+
+/** The least key after this one. */
+function following(key: Uint8Array): Uint8Array {
+  return concatBytes(key, Uint8Array.of(0));
 }
 
 function slotKey(address: Address, key: SlotKey): Uint8Array {

@@ -29,7 +29,7 @@ export function auditCommand(): Command {
 async function auditReplay(text: string, options: { json: boolean }): Promise<void> {
   const dir = openDataDir(resolveDataDir(text));
   const params = chainOf(dir.genesis);
-  const store = await ShelfChainStore.open(await LevelShelf.open(dir.chain));
+  const shelf = await LevelShelf.open(dir.chain);
   const output = makeOutput(options.json);
   const bar = new SingleBar({
     format: 'replay |{bar}| {value}/{total} blocks, {rate} payments/s',
@@ -37,11 +37,12 @@ async function auditReplay(text: string, options: { json: boolean }): Promise<vo
     noTTYOutput: false,
     stream: process.stderr,
   });
-  const top = store.head?.height ?? 0n;
   const started = performance.now();
   const rateOf = (count: number) => Math.round(count / ((performance.now() - started) / 1_000));
-  if (process.stderr.isTTY) bar.start(Number(top), 0, { rate: 0 });
   try {
+    const store = await ShelfChainStore.open(shelf);
+    const top = store.head?.height ?? 0n;
+    if (process.stderr.isTTY) bar.start(Number(top), 0, { rate: 0 });
     const result = await replay(params, store, (height, _of, transactions) => {
       bar.update(Number(height), { rate: rateOf(transactions) });
     });
@@ -76,6 +77,6 @@ async function auditReplay(text: string, options: { json: boolean }): Promise<vo
     output.result({ sound: false, damage: error.message }, text);
     process.exitCode = EXIT.badData;
   } finally {
-    await store.close();
+    await shelf.close();
   }
 }

@@ -8,10 +8,9 @@ import { coinbaseOf, findHeaderDifference, makeHeader } from '#src/chain/headerR
 import type { ChainParams } from '#src/chain/params.ts';
 import type { ChainStore } from '#src/chain/store.ts';
 import { keccak256 } from '#src/crypto/keccak.ts';
-import { deltaOf, historyOf } from '#src/history/history.ts';
+import { historyOf } from '#src/history/history.ts';
 import { executeBlock, type Outcome } from '#src/ledger/execute.ts';
 import { type Account, encodeAccount } from '#src/ledger/state/account.ts';
-import type { StateChanges, StateReader } from '#src/ledger/state/reader.ts';
 import { readTrie, StateDamagedError } from '#src/ledger/state/trie.ts';
 import { bytesEqual, toBareHex } from '#src/lib/bytes.ts';
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
@@ -24,8 +23,9 @@ import {
 import { type Block, decodeBlock } from '#src/types/block.ts';
 import { decodeCertificate } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
-import type { Nibbles } from '#src/types/nibbles.ts';
 import { asHeight, type Height } from '#src/types/units.ts';
+import { findHistoryDifference, Histories, spellEntry } from './histories.ts';
+import { ReplayedState } from './replayedState.ts';
 
 /** Where the record differs from what the rules give. */
 export type Divergence = {
@@ -48,7 +48,7 @@ export type ReplayReport = {
   readonly supply: bigint;
 };
 
-const historyPage = 1_000;
+const pageAccounts = 1_000;
 
 export type ReplayProgress = (height: bigint, of: bigint, transactions: number) => void;
 
@@ -76,10 +76,7 @@ class Replay {
   readonly #params: ChainParams;
   readonly #store: ChainStore;
   readonly #state = new ReplayedState();
-  /**
-   * By hand, from the entries of the history: the oracle for conservation shares no code with it.
-   */
-  readonly #ledger = new Map<Address, bigint>();
+  readonly #histories = new Histories();
   readonly #seen = new Set<Hash>();
   #parent: Block;
   /** Blocks since the last certificate: the next one has to cover them. */
@@ -101,7 +98,7 @@ class Replay {
       return differs('GENESIS', 0n, block.hash, stored === null ? 'another chain' : `${stored}`);
     }
     this.#state.apply(changes);
-    for (const entry of history) this.#count(entry.account, deltaOf(entry));
+    for (const entry of history) this.#histories.add(entry);
     return null;
   }
 
@@ -112,7 +109,8 @@ class Replay {
     const decoded = decodeBlock(bytes, { chainId: this.#params.chainId });
     if (!decoded.ok) {
       const { refusal } = decoded;
-      return differs('BLOCK_MALFORMED', height, 'a block', JSON.stringify(refusal, bigintText));
+      const code = refusal.code.startsWith('BLOCK_') ? refusal.code : 'BLOCK_MALFORMED';
+      return refused(code, height, 'a block', refusal);
     }
     const block = decoded.value;
     return (
@@ -124,28 +122,31 @@ class Replay {
   }
 
   async end(top: Height): Promise<Divergence | null> {
-    const [open] = this.#uncertified;
-    if (open !== undefined) {
+    if (this.#uncertified.length > 0) {
       return differs('CERTIFICATE_MISSING', top, 'a finality certificate', 'nothing');
     }
-    let supply = 0n;
-    for (const [address, balance] of this.#ledger) {
-      supply += balance;
+    const head = this.#store.head?.hash ?? 'nothing';
+    if (head !== this.#parent.hash) return differs('HEAD', top, this.#parent.hash, head);
+    for (const address of this.#histories.addresses()) {
       const account = this.#state.account(address);
+      const balance = account?.balance ?? 0n;
+      const byHand = this.#histories.balance(address);
       const difference =
         this.#compare('ACCOUNT_STORED', top, address, account, this.#store.account(address)) ??
-        (balance === (account?.balance ?? 0n)
+        (byHand === balance
           ? null
-          : differs('CONSERVATION', top, `${balance}`, `${account?.balance ?? 0n}`, address)) ??
+          : differs('CONSERVATION', top, `${byHand}`, `${balance}`, address)) ??
         this.#inTrie(top, address, account) ??
-        (await this.#history(top, address, balance));
+        (await this.#history(top, address));
       if (difference !== null) return difference;
     }
+    const supply = this.#histories.supply();
     const issued = [...this.#params.genesis.changes.accounts.values()].reduce(
       (sum, account) => sum + (account?.balance ?? 0n),
       0n,
     );
-    return supply === issued ? null : differs('SUPPLY', top, `${issued}`, `${supply}`);
+    if (supply !== issued) return differs('SUPPLY', top, `${issued}`, `${supply}`);
+    return (await this.#nobodyElse(top)) ?? (await this.#nothingElse(top));
   }
 
   report(top: Height): ReplayReport {
@@ -157,7 +158,7 @@ class Replay {
       transactions: this.transactions,
       certificates: this.#certificates,
       accounts: this.#state.accounts.size,
-      supply: [...this.#ledger.values()].reduce((sum, balance) => sum + balance, 0n),
+      supply: this.#histories.supply(),
     };
   }
 
@@ -207,7 +208,7 @@ class Replay {
       const { refusal } = executed;
       const transaction = block.transactions[refusal.index];
       return {
-        ...differs(refusal.code, height, 'a valid block', JSON.stringify(refusal, bigintText)),
+        ...refused(refusal.code, height, 'a valid block', refusal),
         transaction: transaction?.hash ?? null,
         account: transaction?.sender ?? null,
       };
@@ -224,9 +225,7 @@ class Replay {
     const stored = this.#receipts(block, outcome, height) ?? this.#senders(block, height);
     if (stored !== null) return stored;
     this.#state.apply(outcome.changes);
-    for (const entry of historyOf(block, outcome.receipts)) {
-      this.#count(entry.account, deltaOf(entry));
-    }
+    for (const entry of historyOf(block, outcome.receipts)) this.#histories.add(entry);
     this.#parent = block;
     this.#blocks++;
     this.transactions += block.transactions.length;
@@ -243,7 +242,8 @@ class Replay {
       const transaction = block.transactions[index]?.hash ?? null;
       return { ...differs('RECEIPT_STORED', height, hex(want), found), transaction };
     }
-    return null;
+    const [want, got] = [outcome.receiptBytes.length, stored?.length ?? 0];
+    return want === got ? null : differs('RECEIPT_STORED', height, `${want}`, `${got}`);
   }
 
   #senders(block: Block, height: Height): Divergence | null {
@@ -255,7 +255,8 @@ class Replay {
       const divergence = differs('SENDER_STORED', height, sender, found ?? 'nothing', sender);
       return { ...divergence, transaction: hash };
     }
-    return null;
+    const [want, got] = [20 * block.transactions.length, stored?.length ?? 0];
+    return want === got ? null : differs('SENDER_STORED', height, `${want} bytes`, `${got} bytes`);
   }
 
   #certified(block: Block, height: Height): Divergence | null {
@@ -269,8 +270,8 @@ class Replay {
     const { electorate } = this.#params;
     const proven = provenFinal(this.#uncertified, certificate.value, electorate);
     if (!proven.ok) {
-      const found = JSON.stringify(proven.refusal, bigintText);
-      return differs('CERTIFICATE', height, 'more than two thirds of the stake', found);
+      const { refusal } = proven;
+      return refused(refusal.code, height, 'signatures of two thirds of the stake', refusal);
     }
     this.#certificates++;
     this.#uncertified = [];
@@ -294,20 +295,46 @@ class Replay {
     return differs('TRIE_STORED', top, want ?? 'nothing', found ?? 'nothing', address);
   }
 
-  /** What the store tells an account of its past adds up to what it has. */
-  async #history(top: bigint, address: Address, balance: bigint): Promise<Divergence | null> {
-    let sum = 0n;
-    let cursor: string | null = null;
+  async #history(top: bigint, address: Address): Promise<Divergence | null> {
+    if (await this.#histories.isStored(this.#store, address)) return null;
+    const { want, got } = await findHistoryDifference(this.#params, this.#store, address);
+    const entry = want ?? got;
+    const [expected, found] = [spellEntry(want), spellEntry(got)];
+    return {
+      ...differs('HISTORY_STORED', entry?.height ?? top, expected, found, address),
+      transaction: entry?.transactionHash ?? null,
+    };
+  }
+
+  /** An account that no block ever touched holds nothing. */
+  async #nobodyElse(top: bigint): Promise<Divergence | null> {
+    let after: Address | null = null;
     do {
-      const page: Awaited<ReturnType<ChainStore['history']>> = await this.#store.history(
-        address,
-        cursor,
-        historyPage,
-      );
-      for (const entry of page?.entries ?? []) sum += deltaOf(entry);
-      cursor = page?.cursor ?? null;
-    } while (cursor !== null);
-    return sum === balance ? null : differs('HISTORY_STORED', top, `${balance}`, `${sum}`, address);
+      const page: Awaited<ReturnType<ChainStore['accountsAfter']>> =
+        await this.#store.accountsAfter(after, pageAccounts);
+      for (const { address, account } of page) {
+        const want = this.#state.account(address);
+        const difference = this.#compare('ACCOUNT_STORED', top, address, want, account);
+        if (difference !== null) return difference;
+      }
+      after = page.length < pageAccounts ? null : (page.at(-1)?.address ?? null);
+    } while (after !== null);
+    return null;
+  }
+
+  /** The indices hold what the blocks gave, and no entry beyond that. */
+  async #nothingElse(top: bigint): Promise<Divergence | null> {
+    const want = {
+      heights: this.#blocks,
+      transactions: this.transactions,
+      history: this.#histories.entries,
+    };
+    for (const index of ['heights', 'transactions', 'history'] as const) {
+      const found = await this.#store.count(index);
+      if (found === want[index]) continue;
+      return differs('INDEX_ENTRIES', top, `${want[index]} ${index}`, `${found} ${index}`);
+    }
+    return null;
   }
 
   #compare(
@@ -322,47 +349,6 @@ class Replay {
     return spell(want) === spell(got) && want?.storageRoot === got?.storageRoot
       ? null
       : differs(code, height, spell(want), spell(got), address);
-  }
-
-  #count(account: Address, delta: bigint): void {
-    this.#ledger.set(account, (this.#ledger.get(account) ?? 0n) + delta);
-  }
-}
-
-/** The state as the replay builds it, in memory, from nothing. */
-class ReplayedState implements StateReader {
-  readonly accounts = new Map<Address, Account>();
-  readonly #slots = new Map<string, Uint8Array>();
-  readonly #code = new Map<Hash, Uint8Array>();
-  readonly #nodes = new Map<string, Uint8Array>();
-
-  account(address: Address): Account | null {
-    return this.accounts.get(address) ?? null;
-  }
-  slot(address: Address, key: string): Uint8Array {
-    return this.#slots.get(`${address}/${key}`) ?? new Uint8Array(0);
-  }
-  code(hash: Hash): Uint8Array | null {
-    return this.#code.get(hash) ?? null;
-  }
-  trieNode(owner: Address | null, path: Nibbles): Uint8Array | null {
-    return this.#nodes.get(`${owner ?? ''}/${path}`) ?? null;
-  }
-
-  apply({ accounts, slots, code, trieNodes }: StateChanges): void {
-    for (const [address, account] of accounts) {
-      if (account === null) this.accounts.delete(address);
-      else this.accounts.set(address, account);
-    }
-    for (const [address, values] of slots) {
-      for (const [key, value] of values) this.#slots.set(`${address}/${key}`, value);
-    }
-    for (const [hash, bytes] of code) this.#code.set(hash, bytes);
-    for (const { owner, path, node } of trieNodes) {
-      const key = `${owner ?? ''}/${path}`;
-      if (node === null) this.#nodes.delete(key);
-      else this.#nodes.set(key, node);
-    }
   }
 }
 
@@ -385,6 +371,18 @@ function differs(
   account: Address | null = null,
 ): Divergence {
   return { code, height, transaction: null, account, expected, found };
+}
+
+/** Both values where the refusal has them, else all that it says. */
+function refused(
+  code: string,
+  height: bigint,
+  expected: string,
+  refusal: { code: string; want?: unknown; got?: unknown },
+): Divergence {
+  const { want, got } = refusal;
+  if (want !== undefined) return differs(code, height, `${want}`, `${got}`);
+  return differs(code, height, expected, JSON.stringify(refusal, bigintText));
 }
 
 function bigintText(_key: string, value: unknown): unknown {

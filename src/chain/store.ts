@@ -1,4 +1,5 @@
 import type { HistoryEntry } from '#src/history/history.ts';
+import type { Account } from '#src/ledger/state/account.ts';
 import type { StateChanges, StateReader } from '#src/ledger/state/reader.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
@@ -55,6 +56,13 @@ export type ChainStore = StateReader & {
     cursor: string | null,
     limit: number,
   ): Promise<{ entries: HistoryEntry[]; cursor: string | null } | null>;
+  /** In the order of addresses, for audits. */
+  accountsAfter(
+    after: Address | null,
+    limit: number,
+  ): Promise<{ address: Address; account: Account }[]>;
+  /** How many entries an index has, for audits: reads all of them. */
+  count(index: 'heights' | 'transactions' | 'history'): Promise<number>;
   /** Walks the newest commit records; throws where one is missing or does not link. */
   checkLinks(): void;
   close(): Promise<void>;

@@ -1,0 +1,42 @@
+import type { Account } from '#src/ledger/state/account.ts';
+import type { StateChanges, StateReader } from '#src/ledger/state/reader.ts';
+import type { Address } from '#src/types/address.ts';
+import type { Hash } from '#src/types/hash.ts';
+import type { Nibbles } from '#src/types/nibbles.ts';
+
+/** The state as the replay builds it, in memory, from nothing. */
+export class ReplayedState implements StateReader {
+  readonly accounts = new Map<Address, Account>();
+  readonly #slots = new Map<string, Uint8Array>();
+  readonly #code = new Map<Hash, Uint8Array>();
+  readonly #nodes = new Map<string, Uint8Array>();
+
+  account(address: Address): Account | null {
+    return this.accounts.get(address) ?? null;
+  }
+  slot(address: Address, key: string): Uint8Array {
+    return this.#slots.get(`${address}/${key}`) ?? new Uint8Array(0);
+  }
+  code(hash: Hash): Uint8Array | null {
+    return this.#code.get(hash) ?? null;
+  }
+  trieNode(owner: Address | null, path: Nibbles): Uint8Array | null {
+    return this.#nodes.get(`${owner ?? ''}/${path}`) ?? null;
+  }
+
+  apply({ accounts, slots, code, trieNodes }: StateChanges): void {
+    for (const [address, account] of accounts) {
+      if (account === null) this.accounts.delete(address);
+      else this.accounts.set(address, account);
+    }
+    for (const [address, values] of slots) {
+      for (const [key, value] of values) this.#slots.set(`${address}/${key}`, value);
+    }
+    for (const [hash, bytes] of code) this.#code.set(hash, bytes);
+    for (const { owner, path, node } of trieNodes) {
+      const key = `${owner ?? ''}/${path}`;
+      if (node === null) this.#nodes.delete(key);
+      else this.#nodes.set(key, node);
+    }
+  }
+}
