@@ -2,7 +2,7 @@
  * Agreement's messages on the wire: `RLP [type, fields…]`, canonical, every list bounded before it
  * is walked. Numbers are safe integers; a certificate is its own byte format inside a string.
  */
-import { justifyNullificationsMax, standstillViewsMax } from '#consensus/core/core.ts';
+import { justifyNullificationsMax, standstillViewsMax } from '#consensus/core/limits.ts';
 import type { Block, Message, Proposal } from '#consensus/core/types.ts';
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
 import { type Certificate, decodeCertificate, encodeCertificate } from '#src/types/certificate.ts';

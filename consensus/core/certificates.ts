@@ -1,0 +1,71 @@
+/** R1 and R7: votes become certificates, and certificates take the node from view to view. */
+import type { Certificate } from '#src/types/certificate.ts';
+import type { View } from '#src/types/units.ts';
+import { type Vote, VoteKind } from '#src/types/vote.ts';
+import { relayToAllMax } from './limits.ts';
+import { fatal, report, send } from './output.ts';
+import { recordOf, type State } from './state.ts';
+import type { Message } from './types.ts';
+
+export function addVote(s: State, vote: Vote): void {
+  const { statement, signer } = vote;
+  const { kind, view } = statement;
+  const at = recordOf(s, view);
+  if (view >= s.view - 1) s.suspects.delete(signer);
+  const outcome = at.add(vote, s.options.set);
+  if (outcome === 'conflict') report(s, { t: 'equivocation', view, signer });
+  if (kind === VoteKind.Nullify && signer === s.options.schedule.leaderOf(view)) {
+    at.leaderNullified = true;
+  }
+  if (outcome === 'known' || outcome === 'refused' || at.certificates[kind] !== null) return;
+  const certificate = at.certificateOf(statement, s.options.set);
+  if (certificate !== null) addCertificate(s, certificate, true);
+}
+
+export function addCertificate(s: State, certificate: Certificate, formedHere: boolean): void {
+  const { kind, view, epoch, blockHash } = certificate.statement;
+  if (epoch !== s.options.epoch || view <= s.floor.view) return;
+  const at = recordOf(s, view);
+  const known = at.certificates[kind];
+  if (known !== null) {
+    if (known.statement.blockHash !== blockHash) fatal(s, 'two blocks certified in one view');
+    return;
+  }
+  at.certificates[kind] = certificate;
+  if (at.finalized !== null && at.nullified !== null) {
+    return fatal(s, 'a view both finalized and nullified: over a third of the stake lies');
+  }
+  if (view > s.highestCertified) s.highestCertified = view;
+  s.effects.push({ t: 'keep', certificate });
+  if (formedHere) relay(s, certificate);
+}
+
+function relay(s: State, certificate: Certificate): void {
+  const { me, set, schedule } = s.options;
+  const message: Message = { t: 'certificate', certificate };
+  const n = set.validators.length;
+  if (n <= relayToAllMax) return send(s, 'all', message);
+  const next = (certificate.statement.view + 1) as View;
+  const targets = new Set([schedule.leaderOf(next)]);
+  // Three more, another three at each node and view, so that a certificate spreads without a hub.
+  for (let k = 1; k <= 3; k++) targets.add(((me ?? 0) + next * 7 + k * 31) % n);
+  for (const index of targets) {
+    const peer = set.validators[index]?.peerId;
+    if (peer !== undefined && index !== me) send(s, peer, message);
+  }
+}
+
+/** R1. */
+export function enterHighest(s: State): void {
+  if (s.highestCertified >= s.view) enter(s, (s.highestCertified + 1) as View);
+}
+
+export function enter(s: State, view: View): void {
+  if (view <= s.view) return;
+  s.view = view;
+  s.enteredAt = s.now;
+  s.retriedAt = s.now;
+  s.armedAt = null;
+  s.building = null;
+  report(s, { t: 'view', view });
+}

@@ -1,0 +1,13 @@
+/** Votes and proposals further ahead than this are not kept. */
+export const viewsAheadMax = 64;
+/** Nullifications that travel inside a proposal; the rest are fetched. */
+export const justifyNullificationsMax = 32;
+/** Views whose certificates are sent again at a standstill. */
+export const standstillViewsMax = 16;
+/** The gap, in blocks, from which a range is fetched instead of single blocks. */
+export const rangeGapMin = 8n;
+/** Milliseconds between two answers of the same kind to one peer. */
+export const answerIntervalMs = 50;
+export const statusIntervalMs = 5_000;
+/** With no more validators than this, everyone passes a new certificate on to everyone. */
+export const relayToAllMax = 32;

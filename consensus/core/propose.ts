@@ -1,0 +1,54 @@
+import { heartbeatDue, tipIsOpen } from './arming.ts';
+import { reached, wakeIn } from './output.ts';
+import { leaderOf, recordOf, type State } from './state.ts';
+import { selectParent } from './tree.ts';
+
+/** R3: once a view, when there is work, on a parent that is certified and executed. */
+export function propose(s: State): void {
+  const { me, timing } = s.options;
+  if (me === null || leaderOf(s) !== me || s.armedAt === null || s.stopping) return;
+  if (s.building !== null) return;
+  const at = recordOf(s, s.view);
+  if (at.own[1] !== null || at.own[2] !== null || at.own[3] !== null) return;
+  const parent = selectParent(s, s.view);
+  if (parent === null) return;
+  const base = parent.hash === s.floor.hash ? s.floor : s.blocks.get(parent.hash);
+  if (base === undefined) return;
+  if (base !== s.floor && s.execution.get(parent.hash) !== 'valid') return;
+  const timestampMs = Math.max(s.wall, base.timestampMs + 1);
+  if (timestampMs > s.wall + timing.maxFutureMs / 2) {
+    wakeIn(s, timestampMs - timing.maxFutureMs / 2 - s.wall);
+    return;
+  }
+  const deep = base.height - s.floor.height >= BigInt(s.options.unfinalizedMax);
+  const withPayments = s.pending && !deep;
+  const mayBeEmpty = emptyIsDue(s, deep, base.timestampMs, timestampMs);
+  if (!withPayments && !mayBeEmpty) return;
+  s.building = { view: s.view, parentHash: parent.hash };
+  s.effects.push({
+    t: 'build',
+    view: s.view,
+    parent: base,
+    parentView: parent.view,
+    timestampMs,
+    mayBeEmpty,
+    withPayments,
+  });
+}
+
+export /** A block without payments: to finish a tip, as a heartbeat, or to get past too long a chain. */
+function emptyIsDue(
+  s: State,
+  deep: boolean,
+  parentTimestampMs: number,
+  timestampMs: number,
+): boolean {
+  const { timing } = s.options;
+  const early = parentTimestampMs + timing.minEmptyIntervalMs - timestampMs;
+  if (early > 0) {
+    wakeIn(s, early);
+    return false;
+  }
+  if (tipIsOpen(s) || heartbeatDue(s)) return true;
+  return deep && reached(s, (s.armedAt ?? s.now) + timing.leaderMs / 2);
+}
