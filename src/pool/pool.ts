@@ -61,6 +61,8 @@ export class Pool {
   readonly #options: PoolOptions;
   readonly #byHash = new Map<Hash, Entry>();
   readonly #bySender = new Map<Address, Lane>();
+  /** Pushed out by a better price since the last `settle`. */
+  #replaced: Entry[] = [];
   #gapped = 0;
 
   constructor(options: PoolOptions) {
@@ -137,9 +139,10 @@ export class Pool {
     yield* this.#byHash.values();
   }
 
-  /** After a commit: the accounts of these senders moved. Returns what left the pool. */
+  /** After a commit: the accounts of these senders moved. Returns what left the pool since. */
   settle(senders: Iterable<Address>): Entry[] {
-    const gone: Entry[] = [];
+    const gone = this.#replaced;
+    this.#replaced = [];
     for (const sender of new Set(senders)) {
       const lane = this.#bySender.get(sender);
       if (lane === undefined) continue;
@@ -241,6 +244,7 @@ export class Pool {
     if (replaced !== undefined) {
       this.#byHash.delete(replaced.transaction.hash);
       lane.cost -= replaced.cost;
+      this.#replaced.push(replaced);
     }
     lane.byNonce.set(nonce, entry);
     lane.cost += entry.cost;

@@ -6,10 +6,10 @@ import type { Gas, Wei } from '#src/types/units.ts';
 export type PoolRefusal =
   | { code: 'ALREADY_KNOWN'; hash: Hash }
   | { code: 'FEE_CAP_TOO_LOW'; maxFeePerGas: bigint; baseFeePerGas: Wei }
-  | { code: 'EXCEEDS_BLOCK_GAS_LIMIT'; gas: bigint; limit: Gas }
-  | { code: 'INTRINSIC_GAS_TOO_LOW'; gas: bigint; need: bigint }
   | { code: 'CONTRACTS_NOT_ENABLED' }
   | { code: 'ADDRESS_RESERVED'; address: Address }
+  | { code: 'EXCEEDS_BLOCK_GAS_LIMIT'; gas: bigint; limit: Gas }
+  | { code: 'INTRINSIC_GAS_TOO_LOW'; gas: bigint; need: bigint }
   | { code: 'NONCE_TOO_LOW'; address: Address; want: bigint; got: bigint }
   | { code: 'NONCE_TOO_HIGH'; address: Address; want: bigint; got: bigint }
   | { code: 'REPLACEMENT_UNDERPRICED'; need: bigint; got: bigint }

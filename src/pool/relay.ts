@@ -81,12 +81,13 @@ export class Relay {
   }
 }
 
-/** `RLP [raw, …]`, each within the size of a message. */
+/** `RLP [raw, …]`, each within what a message may have in bytes and in payments. */
 function* encodeBatches(transactions: readonly SignedTransaction[]): Generator<Uint8Array> {
   let batch: Uint8Array[] = [];
   let bytes = 0;
   for (const { raw } of transactions) {
-    if (batch.length > 0 && bytes + raw.length > relayBytesMax) {
+    const full = bytes + raw.length > relayBytesMax || batch.length >= relayTransactionsMax;
+    if (batch.length > 0 && full) {
       yield encodeRlp(batch);
       batch = [];
       bytes = 0;

@@ -17,6 +17,7 @@ export class Submissions {
   readonly #log: SubmissionLog;
   /** In order of sequence number, because they are put in that order. */
   readonly #open = new Map<Hash, number>();
+  #newestSeq = 0;
 
   constructor(log: SubmissionLog) {
     this.#log = log;
@@ -24,13 +25,16 @@ export class Submissions {
 
   /** Resolves when a power cut would not lose it. */
   keep(transaction: SignedTransaction): Promise<void> {
-    this.#open.set(transaction.hash, this.#log.append(transaction.raw));
+    this.resume(transaction.hash, this.#log.append(transaction.raw));
     return this.#log.sync();
   }
 
   /** Found in the log at start: it is kept already. */
   resume(hash: Hash, seq: number): void {
+    // A key that is set again would keep its old place.
+    this.#open.delete(hash);
     this.#open.set(hash, seq);
+    if (seq > this.#newestSeq) this.#newestSeq = seq;
   }
 
   /** It is in a final block, or can never be. */
@@ -38,13 +42,13 @@ export class Submissions {
     this.#open.delete(hash);
   }
 
-  /** Cuts what nothing needs any more. */
+  /** Cuts what nothing needs any more; `newestSeq` is the newest one that was there at start. */
   prune(newestSeq: number): void {
     for (const seq of this.#open.values()) {
       this.#log.prune(seq);
       return;
     }
-    this.#log.prune(newestSeq + 1);
+    this.#log.prune(Math.max(newestSeq, this.#newestSeq) + 1);
   }
 
   close(): Promise<void> {

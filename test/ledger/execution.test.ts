@@ -240,6 +240,11 @@ describe('execution', () => {
       code: 'CONTRACTS_NOT_ENABLED',
     },
     {
+      when: 'it pays a system contract that is not there yet',
+      transaction: from(alice, { nonce: 5n, to: `0x4d5042${'00'.repeat(16)}22` as Address }),
+      code: 'ADDRESS_RESERVED',
+    },
+    {
       when: 'it asks for more gas than EIP-7825 allows',
       transaction: from(alice, { nonce: 5n, gasLimit: asGas((1n << 24n) + 1n) }),
       code: 'EXCEEDS_BLOCK_GAS_LIMIT',

@@ -524,6 +524,11 @@ describe('the meaning of a genesis', () => {
     const [only, ...rest] = stakes([1, 1, 1, 7]);
     assert.match(only ?? '', /member-3 has 70 % .* decides alone/);
     assert.deepEqual(rest, []);
+    const both = changed(({ validators, members }) => {
+      Object.assign(validators[1] ?? {}, { memberId: 'member-0' });
+      members.splice(1, 1);
+    });
+    assert.match(genesisWarnings(parsed(both))[0] ?? '', /member-0 has 50 % .* can stop/);
     const idle = changed(({ members }) => members.push({ id: 'idle', name: 'Idle' }));
     assert.deepEqual(genesisWarnings(parsed(idle)), ['member idle has no validator']);
   });
