@@ -61,7 +61,8 @@ export async function startAnvil(port: number, args: readonly string[]): Promise
 
 function anvilBinary(): string | null {
   const home = join(tmpdir(), 'mpbp-bench-anvil');
-  const name = `@foundry-rs/anvil-${process.platform}-${process.arch === 'x64' ? 'amd64' : 'arm64'}`;
+  const arch = process.arch === 'x64' ? 'amd64' : 'arm64';
+  const name = `@foundry-rs/anvil-${process.platform}-${arch}`;
   const binary = join(home, 'node_modules', name, 'bin', 'anvil');
   if (!existsSync(binary)) {
     const args = ['install', '--prefix', home, '--no-save', '--ignore-scripts', `${name}@1.7.1`];

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: latency and rate of simple payments, for four validators and for one, with anvil
  * beside them in the same run. Prints a table and writes it as JSON to bench-results/.
- * `--quick` takes fewer payments, to see that everything runs.
+ * `--quick` takes fewer payments, to see that everything runs; `--alone` leaves anvil out.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
@@ -21,7 +21,8 @@ import {
 } from './load.ts';
 import { type Running, startAnvil, startDevnet } from './peers.ts';
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false } } });
+const flag = { type: 'boolean', default: false } as const;
+const { values } = parseArgs({ options: { quick: flag, alone: flag } });
 const lonePayments = values.quick ? 30 : 300;
 const manyPayments = values.quick ? 500 : 5_000;
 const senders = 20;
@@ -112,9 +113,10 @@ const single = await startDevnet(1, 19_545);
 await measure('one validator', single, true, { p50: '', rate: 'goal 5000/s', cpu: '' });
 await single.stop();
 const none = { p50: '', rate: '', cpu: '' };
-const automine = await startAnvil(18_745, []);
+const automine = values.alone ? null : await startAnvil(18_745, []);
 if (automine === null) {
-  process.stdout.write('anvil is not available for this machine: no comparison\n');
+  const why = values.alone ? 'not asked for' : 'not available for this machine';
+  process.stdout.write(`anvil: ${why}, no comparison\n`);
 } else {
   const target = new Target(automine.rpc[0] ?? '');
   const [lone, payee] = accounts(0, 2) as [Account, Account];
