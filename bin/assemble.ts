@@ -1,6 +1,5 @@
 /** All wiring, and nothing else: which part of a node holds which other. */
 import { Engine } from '#consensus/engine/engine.ts';
-import type { Net } from '#consensus/engine/ports.ts';
 import { DEFAULT_LIMITS, Network } from '#p2p/network.ts';
 import { Chain } from '#src/chain/chain.ts';
 import { chainOf } from '#src/chain/genesisChain.ts';
@@ -24,6 +23,7 @@ import type { Config } from './config.ts';
 import type { DataDir } from './dataDir.ts';
 import { Intake } from './intake.ts';
 import { ledgerPort } from './ledgerPort.ts';
+import { netPort, relayNet } from './netPort.ts';
 import type { NodeKeys } from './nodeKeys.ts';
 import { networkPeers, poolLimits, rpcOptions, timing } from './settings.ts';
 
@@ -70,20 +70,8 @@ export async function assemble(options: {
   const submissionLog = AppendLog.open(dir.pool);
   const submissions = new Submissions(submissionLog.log);
   const pending = new Set<(transaction: SignedTransaction) => void>();
-  const net: Net = {
-    send: (peer, message) => void network.send(peer, 'consensus', message),
-    broadcast: (message) => network.broadcast('consensus', message),
-    request: (peer, message, timeoutMs) => network.request(peer, message, timeoutMs),
-    penalize: (peer, penalty, reason) => network.penalize(peer, penalty, reason),
-    connected: () =>
-      network.peers().flatMap(({ peerId, connection }) => (connection === null ? [] : [peerId])),
-    pushPending: (peers) => relay.push(peers),
-  };
-  const relay: Relay = new Relay(
-    {
-      send: (peer, message) => void network.send(peer, 'transactions', message),
-      broadcast: (message) => network.broadcast('transactions', message),
-    },
+  const relay = new Relay(
+    relayNet(() => network),
     pool,
     () => systemClock.now(),
   );
@@ -99,7 +87,10 @@ export async function assemble(options: {
       sign: async (message) => ed25519Sign(keys.consensusSeed, message),
     },
     ledger: ledgerPort(chain, pool, log.child('chain')),
-    net,
+    net: netPort(
+      () => network,
+      () => relay,
+    ),
     clock: systemClock,
     log: log.child('consensus'),
     journal: { ...journal, seqMin: chain.journalSeq },
