@@ -11,6 +11,8 @@ import { EXIT, UserError } from '#src/lib/failure.ts';
 type Setting<T> = {
   readonly value: T;
   readonly help: string;
+  /** What it has to be in `mpbp.toml`. */
+  readonly kind: 'text' | 'number' | 'list';
   /** The value, or what it should have been. */
   parse(text: string): T | string[];
 };
@@ -83,7 +85,11 @@ export function loadConfig(
     origins[name] = 'default';
   }
   const file = join(dataDir, 'mpbp.toml');
-  for (const [name, text] of readToml(file)) put(name, text, 'mpbp.toml', file);
+  for (const [name, value] of readToml(file)) {
+    const setting = (SETTINGS as Record<string, Setting<unknown>>)[name];
+    const known = setting !== undefined && Object.hasOwn(SETTINGS, name);
+    put(name, known ? tomlText(value, setting.kind, `${file}: ${name}`) : '', 'mpbp.toml', file);
+  }
   for (const name of settingNames) {
     const text = environment[environmentName(name)];
     if (text !== undefined) put(name, text, 'environment', environmentName(name));
@@ -95,9 +101,22 @@ export function loadConfig(
   });
 }
 
-/** `[rpc] port = 8545` as `rpc.port`, `8545`. */
-function readToml(path: string): Map<string, string> {
-  const found = new Map<string, string>();
+/** A value of the right type as the text that a flag would have; `"8545"` is no number. */
+function tomlText(value: unknown, kind: Setting<unknown>['kind'], place: string): string {
+  if (kind === 'number' && (typeof value === 'number' || typeof value === 'bigint')) {
+    return String(value);
+  }
+  if (kind === 'text' && typeof value === 'string') return value;
+  if (kind === 'list' && Array.isArray(value) && value.every((item) => typeof item === 'string')) {
+    return value.join(',');
+  }
+  const want = { text: 'a text in quotes', number: 'a number', list: 'a list of texts' }[kind];
+  throw new UserError(EXIT.badData, `${place} should be ${want}`);
+}
+
+/** `[rpc] port = 8545` as `rpc.port`, 8545. */
+function readToml(path: string): Map<string, unknown> {
+  const found = new Map<string, unknown>();
   if (!existsSync(path)) return found;
   if (!lstatSync(path).isFile()) throw new UserError(EXIT.badData, `${path}: not a plain file`);
   let document: Record<string, unknown>;
@@ -112,8 +131,7 @@ function readToml(path: string): Map<string, string> {
       throw new UserError(EXIT.badData, `${path}: unknown key ${section}`);
     }
     for (const [key, value] of Object.entries(fields)) {
-      const text = Array.isArray(value) ? value.join(',') : String(value);
-      found.set(`${section}.${key}`, text);
+      found.set(`${section}.${key}`, value);
     }
   }
   return found;
@@ -126,7 +144,12 @@ function refused(want: string): string[] {
 }
 
 function text(value: string, help: string): Setting<string> {
-  return { value, help, parse: (t) => (t.trim() === '' ? refused('a text') : t.trim()) };
+  return {
+    value,
+    help,
+    kind: 'text',
+    parse: (t) => (t.trim() === '' ? refused('a text') : t.trim()),
+  };
 }
 
 function list(value: string, help: string): Setting<readonly string[]> {
@@ -135,13 +158,14 @@ function list(value: string, help: string): Setting<readonly string[]> {
       .split(',')
       .map((part) => part.trim())
       .filter((part) => part !== '');
-  return { value: split(value), help, parse: split };
+  return { value: split(value), help, kind: 'list', parse: split };
 }
 
 function count(value: number, min: number, max: number, help: string): Setting<number> {
   return {
     value,
     help,
+    kind: 'number',
     parse: (t) => {
       const number = /^(0|[1-9]\d{0,15})$/.test(t) ? Number(t) : Number.NaN;
       return number >= min && number <= max
@@ -159,6 +183,7 @@ function oneOf<T extends string>(values: readonly T[], value: T, help: string): 
   return {
     value,
     help,
+    kind: 'text',
     parse: (t) => values.find((v) => v === t) ?? refused(`one of ${values.join(', ')}`),
   };
 }

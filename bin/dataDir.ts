@@ -13,6 +13,7 @@ import { join, resolve } from 'node:path';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { type Genesis, genesisNetworkId, parseGenesis } from '#src/types/genesis.ts';
 import type { Hash } from '#src/types/hash.ts';
+import { genesisBytesMax } from '#src/types/limits.ts';
 
 /** Where the parts of a node's data directory are. */
 export type DataDir = {
@@ -28,6 +29,7 @@ export type DataDir = {
 type Identity = { readonly networkId: string; readonly createdAt: string };
 
 const FORMAT = 1;
+const IDENTITY = 'identity.json';
 
 export function resolveDataDir(text: string): string {
   if (text === '' || text.includes('\0')) {
@@ -38,29 +40,37 @@ export function resolveDataDir(text: string): string {
   return path;
 }
 
-/** Writes genesis and identity into a directory that has neither. */
-export function createDataDir(path: string, genesisText: string): DataDir {
-  makeDir(path);
-  if (existsSync(join(path, 'identity.json'))) {
+/** Writes the genesis into a directory that holds no chain; `sealDataDir` comes last. */
+export function createDataDir(path: string, genesisText: string, place = 'genesis.json'): DataDir {
+  if (existsSync(join(path, IDENTITY))) {
     throw new UserError(
       EXIT.cannotCreate,
       `${path} is a data directory already; start it with: mpbp start --data-dir ${path}`,
     );
   }
-  const genesis = readGenesis(genesisText, 'genesis.json');
-  const networkId = genesisNetworkId(genesis);
+  const genesis = readGenesis(genesisText, place);
+  const dir = layout(path, genesis, genesisNetworkId(genesis));
+  if (existsSync(dir.chain)) {
+    throw new UserError(
+      EXIT.cannotCreate,
+      `${path} holds a database without its ${IDENTITY}: restore that file from a copy, or remove ` +
+        `${dir.chain} and run mpbp init again`,
+    );
+  }
+  makeDir(path);
   writeDurable(join(path, 'genesis.json'), genesisText);
-  const identity: Identity & { format: number } = {
-    format: FORMAT,
-    networkId,
-    createdAt: new Date().toISOString(),
-  };
-  writeDurable(join(path, 'identity.json'), `${JSON.stringify(identity, null, 2)}\n`);
-  return layout(path, genesis, networkId);
+  return dir;
+}
+
+/** Says which chain the directory belongs to. Until then it is not one, and can be made again. */
+export function sealDataDir({ path, networkId }: DataDir): void {
+  const createdAt = new Date().toISOString();
+  const identity: Identity & { format: number } = { format: FORMAT, networkId, createdAt };
+  writeDurable(join(path, IDENTITY), `${JSON.stringify(identity, null, 2)}\n`);
 }
 
 export function openDataDir(path: string): DataDir {
-  const identityPath = join(path, 'identity.json');
+  const identityPath = join(path, IDENTITY);
   if (!existsSync(identityPath)) {
     throw new UserError(
       EXIT.badData,
@@ -91,7 +101,11 @@ export function readGenesis(text: string, place: string): Genesis {
 
 export function readText(path: string): string {
   try {
-    if (!statSync(path).isFile()) throw new UserError(EXIT.badData, `${path}: not a plain file`);
+    const stat = statSync(path);
+    if (!stat.isFile()) throw new UserError(EXIT.badData, `${path}: not a plain file`);
+    if (stat.size > genesisBytesMax) {
+      throw new UserError(EXIT.badData, `${path}: larger than ${genesisBytesMax} bytes`);
+    }
     return readFileSync(path, 'utf8');
   } catch (error) {
     if (error instanceof UserError) throw error;

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** The command line: parses, runs, and turns every failure into a message and an exit code. */
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, type Option } from 'commander';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { auditCommand } from './commands/audit.ts';
 import { configCommand } from './commands/config.ts';
@@ -17,8 +17,7 @@ import { VERSION } from './version.ts';
 
 const program = new Command('mpbp')
   .description('Mobile Payment Blockchain Platform: run a node, pay, and check the record')
-  .version(VERSION)
-  .showHelpAfterError('(mpbp --help, or mpbp COMMAND --help)');
+  .version(VERSION);
 const commands = [
   devnetCommand(),
   keysCommand(),
@@ -33,7 +32,7 @@ const commands = [
   historyCommand(),
   auditCommand(),
 ];
-for (const command of commands) program.addCommand(strict(command));
+for (const command of commands) program.addCommand(command);
 strict(program);
 
 try {
@@ -44,10 +43,21 @@ try {
 }
 
 /** Excess arguments are mistakes; an error is thrown, so that this file chooses the exit code. */
-function strict(command: Command): Command {
+function strict(command: Command): void {
   command.exitOverride().allowExcessArguments(false);
+  command.showHelpAfterError('(mpbp --help, or mpbp COMMAND --help)');
+  for (const option of command.options) {
+    if (!option.variadic) refuseSecond(command, option);
+  }
   for (const child of command.commands) strict(child);
-  return command;
+}
+
+/** An option that is given twice would be settled in silence, by the later one. */
+function refuseSecond(command: Command, option: Option): void {
+  let given = 0;
+  command.on(`option:${option.name()}`, () => {
+    if (++given > 1) throw new UserError(EXIT.usage, `${option.flags}: given more than once`);
+  });
 }
 
 /** Arguments stand in every process list and in the shell's history. */
@@ -75,6 +85,13 @@ function fail(error: unknown): never {
   if (typeof code === 'string' && /^E[A-Z]+$/.test(code)) {
     process.stderr.write(`mpbp: ${message}\n`);
     process.exit(code === 'EACCES' ? EXIT.permission : EXIT.io);
+  }
+  if (code === 'DATABASE_DAMAGED' || code === 'STATE_DAMAGED') {
+    process.stderr.write(
+      `mpbp: the database is damaged: ${message}. Keep a copy, then make the data directory anew ` +
+        'with `mpbp init` and let it catch up from its peers\n',
+    );
+    process.exit(EXIT.badData);
   }
   const detail = error instanceof Error ? error.stack : String(error);
   process.stderr.write(`mpbp: internal error, please report it: ${detail}\n`);

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { peerIdFromSeed } from '#p2p/network.ts';
 import { ed25519PublicKey, generateSeed } from '#src/crypto/ed25519.ts';
 import { type Hex, toHex } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
@@ -12,6 +11,7 @@ import {
   openKey,
   sealKey,
 } from '#src/wallet/keystore.ts';
+import { makeDir } from './dataDir.ts';
 import { readPassword, readSecretFile } from './secrets.ts';
 
 /** A node's own keys: one signs for the validator, the other is its identity on the network. */
@@ -36,7 +36,7 @@ export async function createNodeKeys(
   password: string | null,
 ): Promise<PublicKeys> {
   const dir = keysDir(dataDir);
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  makeDir(dir);
   for (const name of Object.values(FILES)) {
     if (existsSync(join(dir, name))) {
       throw new UserError(EXIT.cannotCreate, `${join(dir, name)} is there already; kept as it is`);
@@ -74,7 +74,9 @@ export async function openNodeKeys(
   return { consensusSeed, networkSeed };
 }
 
-export function publicKeysOf({ consensusSeed, networkSeed }: NodeKeys): PublicKeys {
+export async function publicKeysOf({ consensusSeed, networkSeed }: NodeKeys): Promise<PublicKeys> {
+  // Loaded here, because the network's libraries take longer than all the rest of the command line.
+  const { peerIdFromSeed } = await import('#p2p/network.ts');
   return {
     consensusKey: toHex(ed25519PublicKey(consensusSeed)),
     peerId: peerIdFromSeed(networkSeed),

@@ -1,5 +1,5 @@
 import type { Timing } from '#consensus/core/types.ts';
-import type { Network, NetworkOptions } from '#p2p/network.ts';
+import { type Network, type NetworkOptions, peerIdFromSeed } from '#p2p/network.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { defaultPoolLimits, type PoolLimits } from '#src/pool/pool.ts';
 import type { Backend } from '#src/rpc/backend.ts';
@@ -7,7 +7,7 @@ import { defaultRpcLimits } from '#src/rpc/limits.ts';
 import type { RpcServerOptions } from '#src/rpc/server.ts';
 import type { Genesis } from '#src/types/genesis.ts';
 import type { Config } from './config.ts';
-import { type NodeKeys, publicKeysOf } from './nodeKeys.ts';
+import type { NodeKeys } from './nodeKeys.ts';
 
 /** From the operator's and the network's words to the options of the parts. */
 
@@ -37,7 +37,7 @@ export function networkPeers(
   config: Config,
   keys: NodeKeys,
 ): { peers: NetworkOptions['peers']; allowed: ReadonlySet<string> } {
-  const { peerId: own } = publicKeysOf(keys);
+  const own = peerIdFromSeed(keys.networkSeed);
   const peers: { peerId: string; addresses: string[] }[] = genesis.validators
     .filter(({ peerId }) => peerId !== own)
     .map(({ peerId, addresses }) => ({ peerId, addresses: [...addresses] }));

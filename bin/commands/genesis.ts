@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { EXIT, UserError } from '#src/lib/failure.ts';
+import { type Json, JsonNumber, type JsonObject, parseStrictJson } from '#src/lib/strictJson.ts';
 import { formatAddress } from '#src/types/address.ts';
 import {
   type Genesis,
@@ -108,7 +109,7 @@ type MemberOptions = {
 async function addMember(options: MemberOptions): Promise<void> {
   const begun = parseDraft(readText(options.file), options.file);
   const path = resolveDataDir(options.dataDir);
-  const keys = publicKeysOf(await openNodeKeys(path, options.passwordFile ?? null));
+  const keys = await publicKeysOf(await openNodeKeys(path, options.passwordFile ?? null));
   const operator = addressArgument(options.operator, '--operator');
   const feeRecipient =
     options.feeRecipient === undefined
@@ -160,13 +161,25 @@ function missing(genesis: Genesis): string[] {
 }
 
 function parseDraft(text: string, file: string): Draft {
-  try {
-    const json = JSON.parse(text) as Partial<Draft>;
-    if (Array.isArray(json.members) && Array.isArray(json.validators)) return json as Draft;
-  } catch {
-    // Reported below.
+  const json = parseStrictJson(text);
+  if (!json.ok) {
+    const { path, message } = json.refusal;
+    throw new UserError(EXIT.badData, `${file}: ${path}: ${message}`);
   }
+  const draft = plain(json.value) as Partial<Draft> | null;
+  if (Array.isArray(draft?.members) && Array.isArray(draft.validators)) return draft as Draft;
   throw new UserError(EXIT.badData, `${file}: not a draft; begin one with: mpbp genesis new`);
+}
+
+/** For JSON.stringify: what another member wrote comes out as it was, every digit of it. */
+function plain(json: Json): unknown {
+  if (json instanceof JsonNumber) {
+    const exact = /^\d+$/.test(json.text) && Number.isSafeInteger(Number(json.text));
+    return exact ? Number(json.text) : json.text;
+  }
+  if (Array.isArray(json)) return (json as readonly Json[]).map(plain);
+  if (!(json instanceof Map)) return json;
+  return Object.fromEntries([...(json as JsonObject)].map(([key, value]) => [key, plain(value)]));
 }
 
 function writeJson(file: string, value: unknown): void {

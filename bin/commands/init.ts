@@ -5,7 +5,7 @@ import { toHex } from '#src/lib/bytes.ts';
 import { genesisWarnings } from '#src/types/genesis.ts';
 import { ShelfChainStore } from '#storage/chainStore.ts';
 import { LevelShelf } from '#storage/levelShelf.ts';
-import { createDataDir, type DataDir, readText, resolveDataDir } from '../dataDir.ts';
+import { createDataDir, type DataDir, readText, resolveDataDir, sealDataDir } from '../dataDir.ts';
 import { createNodeKeys, hasNodeKeys, openNodeKeys, publicKeysOf } from '../nodeKeys.ts';
 import { makeOutput } from '../output.ts';
 
@@ -24,10 +24,10 @@ export function initCommand(): Command {
 
 async function init(options: InitOptions): Promise<void> {
   const path = resolveDataDir(options.dataDir);
-  const dir = createDataDir(path, readText(options.genesis));
+  const dir = createDataDir(path, readText(options.genesis), options.genesis);
   const file = options.passwordFile ?? null;
   const keys = hasNodeKeys(path)
-    ? publicKeysOf(await openNodeKeys(path, file))
+    ? await publicKeysOf(await openNodeKeys(path, file))
     : await createNodeKeys(path, null);
   await createChain(dir);
   const isValidator = dir.genesis.validators.some(
@@ -43,9 +43,10 @@ async function init(options: InitOptions): Promise<void> {
   makeOutput(options.json).result(data, lines.join('\n'));
 }
 
-/** The database with block 0 in it: the only place where one is made. */
+/** The database with block 0 in it, the only place where one is made; and the identity. */
 export async function createChain(dir: DataDir): Promise<void> {
   const store = await ShelfChainStore.open(await LevelShelf.create(dir.chain));
   await Chain.create(chainOf(dir.genesis), store);
   await store.close();
+  sealDataDir(dir);
 }

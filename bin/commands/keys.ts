@@ -31,7 +31,8 @@ export function keysCommand(): Command {
     .addHelpText('after', '\nExample:\n  $ mpbp keys list --data-dir ./node1')
     .action(async (options: Options) => {
       const path = resolveDataDir(options.dataDir);
-      show(publicKeysOf(await openNodeKeys(path, options.passwordFile ?? null)), options.json);
+      const opened = await openNodeKeys(path, options.passwordFile ?? null);
+      show(await publicKeysOf(opened), options.json);
     });
   keys
     .command('export')

@@ -1,8 +1,10 @@
 import { Command } from 'commander';
+import { cryptoBackend } from '#src/crypto/secp256k1.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
-import { assemble, type Node } from '../assemble.ts';
-import { loadConfig, type SettingName, settingHelp, settingNames } from '../config.ts';
+import { addSettings, settingsOf } from '../arguments.ts';
+import type { Node } from '../assemble.ts';
+import { loadConfig } from '../config.ts';
 import { openDataDir, resolveDataDir } from '../dataDir.ts';
 import { makeLog } from '../logger.ts';
 import { openNodeKeys } from '../nodeKeys.ts';
@@ -21,10 +23,7 @@ export function startCommand(): Command {
     .description('run a node: a validator where genesis names its key, otherwise a follower')
     .requiredOption('--data-dir <dir>', 'what mpbp init made')
     .option('--password-file <file>', 'password of the node keys');
-  for (const name of settingNames) {
-    command.option(`--${name} <value>`, settingHelp(name));
-  }
-  return command
+  return addSettings(command)
     .addHelpText('after', '\nExample:\n  $ mpbp start --data-dir ./node1 --rpc.port 8545')
     .action(start);
 }
@@ -32,21 +31,18 @@ export function startCommand(): Command {
 async function start(options: StartOptions): Promise<void> {
   const path = resolveDataDir(options.dataDir);
   const dir = openDataDir(path);
-  const flags = new Map<SettingName, string>();
-  for (const name of settingNames) {
-    const value = options[name];
-    if (typeof value === 'string') flags.set(name, value);
-  }
-  const { config } = loadConfig(path, flags);
+  const { config } = loadConfig(path, settingsOf(options));
   const log = makeLog(config);
   guardProcess(log);
   const keys = await openNodeKeys(path, options.passwordFile ?? null);
+  if (cryptoBackend() === 'noble') log.warn('native signatures missing: slow', { times: 20 });
   const genesisMs = dir.genesis.timestamp * 1_000;
   while (Date.now() < genesisMs) {
     const seconds = Math.ceil((genesisMs - Date.now()) / 1_000);
     log.warn('clock is before genesis: waiting', { seconds });
     await new Promise((resolve) => setTimeout(resolve, Math.min(10_000, genesisMs - Date.now())));
   }
+  const { assemble } = await import('../assemble.ts');
   const node = await assemble({ dir, keys, config, log, onFatal: (error) => die(log, error) });
   stopOnSignals(node, log);
   log.info('node started', {
