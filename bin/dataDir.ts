@@ -53,8 +53,8 @@ export function createDataDir(path: string, genesisText: string, place = 'genesi
   if (existsSync(dir.chain)) {
     throw new UserError(
       EXIT.cannotCreate,
-      `${path} holds a database without its ${IDENTITY}: restore that file from a copy, or remove ` +
-        `${dir.chain} and run mpbp init again`,
+      `${path} holds a database without its ${IDENTITY}: restore that file from a copy, or ` +
+        `remove ${dir.chain} and run mpbp init again`,
     );
   }
   makeDir(path);

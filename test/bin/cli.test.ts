@@ -293,7 +293,7 @@ describe('mpbp', { concurrency: 2 }, () => {
       return path;
     };
 
-    it('defaults, then the file, then the environment, then flags; each says where it is from', async () => {
+    it('defaults, the file, the environment, flags; each says where it is from', async () => {
       const path = folder(
         '[rpc]\nport = 1001\nhost = "0.0.0.0"\nhosts = ["a", "b"]\nbatchItemsMax = 7\n',
       );
@@ -614,7 +614,7 @@ describe('mpbp', { concurrency: 2 }, () => {
       });
     });
 
-    it('tells its status, takes a payment of nobody for what it is, and stops cleanly', async () => {
+    it('tells its status and balances, and stops cleanly', async () => {
       const rpc = ['--rpc', `http://127.0.0.1:${port}`];
       assert.match(await succeeds(['status', ...rpc]), /role +validator 0/);
       assert.match(await succeeds(['peers', ...rpc]), /no peers/);

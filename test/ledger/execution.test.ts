@@ -537,7 +537,7 @@ describe('overlay', () => {
     return toHex(trie.root());
   }
 
-  it('three deep, with reverts, reads and hashes as one flat state; undoing goes back', async () => {
+  it('four deep, with reverts, equals one flat state; undoing goes back', async () => {
     for (let seed = 1; seed <= 60; seed++) {
       const random = new SeededRandom(seed);
       let flat: Flat = { accounts: new Map(), slots: new Map() };
