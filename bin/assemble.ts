@@ -1,4 +1,5 @@
 /** All wiring, and nothing else: which part of a node holds which other. */
+import { answerBytesMax } from '#consensus/engine/catchUp.ts';
 import { Engine } from '#consensus/engine/engine.ts';
 import { DEFAULT_LIMITS, Network } from '#p2p/network.ts';
 import { Chain } from '#src/chain/chain.ts';
@@ -106,7 +107,7 @@ export async function assemble(options: {
     peers,
     allowed: () => allowed,
     hello: concatBytes(utf8(PROTOCOL), params.electorate.networkId),
-    limits: DEFAULT_LIMITS,
+    limits: { ...DEFAULT_LIMITS, responseBytesMax: answerBytesMax },
     log: log.child('p2p'),
     onMessage: (channel, from, message) => {
       if (channel === 'consensus') engine.receive(from, message);

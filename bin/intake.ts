@@ -67,7 +67,7 @@ export class Intake {
     if (!batch.ok) return penalize('ban', batch.refusal.code);
     let added = 0;
     for (const { hash, raw } of batch.value) {
-      if (pool.get(hash) !== null) continue;
+      if (pool.get(hash) !== null || chain.locate(hash) !== null) continue;
       const decoded = decodeTransaction(raw, { chainId: chain.params.chainId });
       // An honest node decoded it before it passed it on.
       if (!decoded.ok) return penalize('ban', decoded.refusal.code);

@@ -6,8 +6,9 @@ import { accept, assert } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import type { Pool } from '#src/pool/pool.ts';
 import type { Address } from '#src/types/address.ts';
-import { type Block, encodeBlock } from '#src/types/block.ts';
+import { type Block, decodeBlockHeader, encodeBlock } from '#src/types/block.ts';
 import type { Hash } from '#src/types/hash.ts';
+import { hashHeader } from '#src/types/header.ts';
 import { asHeight } from '#src/types/units.ts';
 
 /** The chain and the pool as agreement sees them: blocks with a few numbers, and bytes. */
@@ -44,6 +45,7 @@ export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
       return accept(coreBlock(decoded.value));
     },
     build: ({ parent, view, parentView, timestampMs, proposer, mayBeEmpty, withPayments }) => {
+      if (chain.stateAfter(parent.hash) === null) return { t: 'failed' };
       const fields = { view, parentView, timestampMs, proposerIndex: proposer };
       const block = chain.build(
         parent.hash,
@@ -65,9 +67,13 @@ export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
       assert(final.ok, 'what agreement made final is proven so');
       await chain.commit(final.value, journalSeq);
     },
-    hasPending: (unfinalized) => {
-      const newest = unfinalized.find(({ hash }) => chain.stateAfter(hash) !== null);
-      return pool.hasExecutable(nonceAfter(newest?.hash ?? chain.head.hash));
+    hasPending: (tips) => {
+      const tip = tips.find((hash) => chain.stateAfter(hash) !== null);
+      return pool.hasExecutable(nonceAfter(tip ?? chain.head.hash));
+    },
+    hashOf: (bytes) => {
+      const header = decodeBlockHeader(bytes);
+      return header.ok ? hashHeader(header.value) : null;
     },
     finalBlock: (hash) => {
       const height = chain.heightOf(hash);

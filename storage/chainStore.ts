@@ -78,7 +78,9 @@ export class ShelfChainStore implements ChainStore {
     if (certificate !== null) {
       changes.push({ table: 'certificates', key: heightKey(last.height), value: certificate });
     }
-    const head: Head = { height: last.height, hash: last.hash, journalSeq };
+    // It never falls: a node that lost its journal must not forget that it did.
+    const seq = Math.max(journalSeq, this.#head?.journalSeq ?? 0);
+    const head: Head = { height: last.height, hash: last.hash, journalSeq: seq };
     changes.push({ table: 'meta', key: HEAD_KEY, value: encodeHead(head) });
     await this.#shelf.write(changes);
     this.#head = head;

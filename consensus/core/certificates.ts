@@ -67,5 +67,8 @@ export function enter(s: State, view: View): void {
   s.retriedAt = s.now;
   s.armedAt = null;
   s.building = null;
+  // What waited may be in the block that opened this view: have it looked at again.
+  s.pending = false;
+  s.effects.push({ t: 'lookForPending' });
   report(s, { t: 'view', view });
 }

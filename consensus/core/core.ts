@@ -36,7 +36,7 @@ import { scheduleWake, sendStatus } from './output.ts';
 import { propose } from './propose.ts';
 import { retry } from './standstill.ts';
 import { leaderOf, makeState, recordOf, type State } from './state.ts';
-import { advance, commitFinal, selectParent } from './tree.ts';
+import { advance, commitFinal, findParent } from './tree.ts';
 import type { Block, CoreOptions, Effect, Floor, Input, JournalRecord } from './types.ts';
 import { followNotarized, giveUp, notarize } from './vote.ts';
 
@@ -75,9 +75,9 @@ export class Core {
   /** The blocks between the floor and the newest certified one here, newest first. */
   unfinalizedChain(): Block[] {
     const { blocks, view } = this.#state;
-    const parent = selectParent(this.#state, view);
+    const parent = findParent(this.#state, view);
     const chain: Block[] = [];
-    let block = parent === null ? undefined : blocks.get(parent.hash);
+    let block = parent.t === 'missing' ? undefined : blocks.get(parent.hash);
     while (block !== undefined) {
       chain.push(block);
       block = blocks.get(block.parentHash);
@@ -89,6 +89,11 @@ export class Core {
   wantsVote({ epoch, view }: Statement): boolean {
     const s = this.#state;
     return epoch === s.options.epoch && view > s.floor.view && view <= s.view + viewsAheadMax;
+  }
+
+  /** Whether this block was asked for: any other is not worth decoding. */
+  wantsBlock(hash: Hash): boolean {
+    return this.#state.fetches.has(`block:${hash}`);
   }
 
   /** Replays one journal record; only before the first `step`. There is no second code path. */

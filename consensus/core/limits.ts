@@ -2,6 +2,8 @@
 export const viewsAheadMax = 64;
 /** Nullifications that travel inside a proposal; the rest are fetched. */
 export const justifyNullificationsMax = 32;
+/** What all certificates inside a proposal may take. */
+export const justifyBytesMax = 192 * 1024;
 /** Views whose certificates are sent again at a standstill. */
 export const standstillViewsMax = 16;
 /** The gap, in blocks, from which a range is fetched instead of single blocks. */

@@ -5,7 +5,7 @@ import type { View } from '#src/types/units.ts';
 import { type Vote, VoteKind } from '#src/types/vote.ts';
 import { addCertificate, addVote } from './certificates.ts';
 import { justifyNullificationsMax, viewsAheadMax } from './limits.ts';
-import { help, report, send, sendProposal } from './output.ts';
+import { help, mayAnswer, report, send, sendProposal } from './output.ts';
 import { cast, nullify } from './ownVotes.ts';
 import { recordOf, type State } from './state.ts';
 import type { Block, BuildOutcome, Message, Peer, Proposal } from './types.ts';
@@ -46,6 +46,7 @@ function onVote(s: State, from: Peer, vote: Vote): void {
   if (view <= s.floor.view) return help(s, from);
   if (view > s.view + viewsAheadMax) return;
   addVote(s, vote);
+  if (view < s.view) explain(s, from, view);
 }
 
 function onProposal(s: State, from: Peer, proposal: Proposal): void {
@@ -61,7 +62,7 @@ function onProposal(s: State, from: Peer, proposal: Proposal): void {
     statement.view === view &&
     statement.parentView === block.parentView &&
     statement.blockHash === block.hash;
-  if (signer !== leader || !speaksOfBlock) return;
+  if (signer !== leader || !speaksOfBlock || block.view !== view) return;
   for (const certificate of proposal.justify) addCertificate(s, certificate, false);
   if (view <= s.floor.view) return;
   const at = recordOf(s, view);
@@ -137,4 +138,11 @@ export function onBuilt(s: State, view: View, parentHash: Hash, outcome: BuildOu
     at.ownBlock = block;
     cast(s, at, VoteKind.Notarize, block);
   }
+}
+
+/** A peer still votes in a view that this node has left: give it the certificate that led out. */
+function explain(s: State, from: Peer, view: View): void {
+  const at = s.views.get(view);
+  const certificate = at?.notarized ?? at?.nullified ?? null;
+  if (certificate !== null && mayAnswer(s, from)) send(s, from, { t: 'certificate', certificate });
 }

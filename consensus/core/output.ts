@@ -2,7 +2,7 @@
 import type { Certificate } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { View } from '#src/types/units.ts';
-import { answerIntervalMs, justifyNullificationsMax } from './limits.ts';
+import { answerIntervalMs, justifyBytesMax, justifyNullificationsMax } from './limits.ts';
 import type { State } from './state.ts';
 import type { Effect, Floor, Message, Peer, Proposal } from './types.ts';
 
@@ -13,6 +13,13 @@ export function send(s: State, to: Peer | 'all', message: Message): void {
 export function sendProposal(s: State, proposal: Proposal): void {
   const { parentView } = proposal.block;
   const justify: Certificate[] = [];
+  // Room for them is left in a message beside the largest block; a set of 128 fills it with 23.
+  const eachBytes = 80 + 64 * s.options.set.validators.length;
+  const justifyMax = Math.min(
+    justifyBytesMax,
+    justifyNullificationsMax,
+    Math.floor(justifyBytesMax / eachBytes),
+  );
   const parent = s.views.get(parentView);
   const certified =
     parentView === s.floor.view
@@ -20,7 +27,7 @@ export function sendProposal(s: State, proposal: Proposal): void {
       : (parent?.finalized ?? parent?.notarized ?? null);
   if (certified !== null) justify.push(certified);
   for (let v = proposal.view - 1; v > parentView; v--) {
-    if (justify.length > justifyNullificationsMax) break;
+    if (justify.length > justifyMax) break;
     const nullified = s.views.get(v as View)?.nullified;
     if (nullified) justify.push(nullified);
   }
@@ -34,10 +41,15 @@ export function sendStatus(s: State, to: Peer | 'all'): void {
 
 /** R9, at most once in a while for each peer. */
 export function help(s: State, from: Peer): void {
+  if (mayAnswer(s, from)) sendStatus(s, from);
+}
+
+/** Whether this peer's turn for an unasked answer has come again; takes the turn. */
+export function mayAnswer(s: State, from: Peer): boolean {
   const last = s.answeredAt.get(from) ?? Number.NEGATIVE_INFINITY;
-  if (s.now - last < answerIntervalMs) return;
+  if (s.now - last < answerIntervalMs) return false;
   s.answeredAt.set(from, s.now);
-  sendStatus(s, from);
+  return true;
 }
 
 /** Without this a payment known to one node makes it give up every view alone (design 2.8). */

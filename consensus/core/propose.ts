@@ -1,7 +1,8 @@
+import type { View } from '#src/types/units.ts';
 import { heartbeatDue, tipIsOpen } from './arming.ts';
-import { reached, wakeIn } from './output.ts';
+import { reached, wakeIn, wantCertificates } from './output.ts';
 import { leaderOf, recordOf, type State } from './state.ts';
-import { selectParent } from './tree.ts';
+import { findParent } from './tree.ts';
 
 /** R3: once a view, when there is work, on a parent that is certified and executed. */
 export function propose(s: State): void {
@@ -10,8 +11,10 @@ export function propose(s: State): void {
   if (s.building !== null) return;
   const at = recordOf(s, s.view);
   if (at.own[1] !== null || at.own[2] !== null || at.own[3] !== null) return;
-  const parent = selectParent(s, s.view);
-  if (parent === null) return;
+  const parent = findParent(s, s.view);
+  if (parent.t === 'missing') {
+    return wantCertificates(s, (s.floor.view + 1) as View, parent.view, leaderOf(s));
+  }
   const base = parent.hash === s.floor.hash ? s.floor : s.blocks.get(parent.hash);
   if (base === undefined) return;
   if (base !== s.floor && s.execution.get(parent.hash) !== 'valid') return;

@@ -3,22 +3,27 @@ import type { Certificate } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { View } from '#src/types/units.ts';
 import { rangeGapMin } from './limits.ts';
-import { fatal, wantBlock, wantCertificates } from './output.ts';
+import { fatal, wantBlock } from './output.ts';
 import { leaderOf, type State } from './state.ts';
 import type { Block, Floor } from './types.ts';
 
-/** R2: the newest certified block below `view`, or null where a view between is unexplained. */
-export function selectParent(s: State, view: View): { view: View; hash: Hash } | null {
+/**
+ * R2: the newest certified block below `view`; or, where a view between is neither certified nor
+ * nullified here, that view.
+ */
+export function findParent(
+  s: State,
+  view: View,
+): { t: 'found'; view: View; hash: Hash } | { t: 'missing'; view: View } {
   for (let v = view - 1; v > s.floor.view; v--) {
     const at = s.views.get(v as View);
     const certified = at?.finalized ?? at?.notarized ?? null;
-    if (certified !== null) return { view: v as View, hash: certified.statement.blockHash };
-    if (at === undefined || at.nullified === null) {
-      wantCertificates(s, (s.floor.view + 1) as View, v as View, leaderOf(s));
-      return null;
+    if (certified !== null) {
+      return { t: 'found', view: v as View, hash: certified.statement.blockHash };
     }
+    if (at === undefined || at.nullified === null) return { t: 'missing', view: v as View };
   }
-  return { view: s.floor.view, hash: s.floor.hash };
+  return { t: 'found', view: s.floor.view, hash: s.floor.hash };
 }
 
 /** R8. The highest finalization whose path to the floor is here and executed. */
@@ -70,7 +75,8 @@ export function advance(s: State, floor: Floor, certificate: Certificate): void 
   s.floorCertificate = certificate;
   for (const view of s.views.keys()) if (view <= floor.view) s.views.delete(view);
   for (const [hash, block] of s.blocks) {
-    if (block.height > floor.height) continue;
+    // By view too: a height is whatever its proposer wrote.
+    if (block.height > floor.height && block.view > floor.view) continue;
     s.blocks.delete(hash);
     s.execution.delete(hash);
   }

@@ -161,6 +161,8 @@ export type Effect =
   /** Final blocks up to this certificate are missing here: get the range from peers. */
   | { readonly t: 'catchUp'; readonly fromHeight: Height; readonly certificate: Certificate }
   | { readonly t: 'pushPending'; readonly to: readonly Peer[] }
+  /** Answer with `pending`, as things stand now. */
+  | { readonly t: 'lookForPending' }
   | { readonly t: 'wake'; readonly at: number }
   | { readonly t: 'report'; readonly metric: Metric }
   | { readonly t: 'fatal'; readonly why: string };

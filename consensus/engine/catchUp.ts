@@ -10,7 +10,7 @@ export const rangeBlocksMax = 128;
 export const rangeBytesMax = 2 * 1024 * 1024;
 const requestTimeoutMs = 10_000;
 /** Certified blocks after the last whole step: a range may have to run past its limits to one. */
-const answerBytesMax = 8 * 1024 * 1024;
+export const answerBytesMax = 16 * 1024 * 1024;
 
 export type CatchUpOptions = {
   readonly ledger: Ledger;
@@ -54,10 +54,12 @@ export class CatchUp {
 
   async #fetchFrom(peer: string): Promise<boolean> {
     const { ledger, net, log } = this.#options;
-    const from = ledger.floor.height + 1n;
+    // As it is now: our own commits may move the floor while the answer travels.
+    const { floor } = ledger;
+    const from = floor.height + 1n;
     const answer = await net.request(peer, encodeRangeRequest(from), requestTimeoutMs);
     if (answer === null) return false;
-    const range = this.#judge(answer, ledger.floor);
+    const range = this.#judge(answer, floor);
     if (typeof range === 'string') {
       log.warn('sync range refused', { peer, from, reason: range });
       // Nothing newer is an honest answer; everything else costs standing.

@@ -42,6 +42,22 @@ export type BlockCodec = {
   decode(bytes: Uint8Array): Verdict<Block, { code: string }>;
 };
 
+/** Not malformed, just not of any use here: dropped without a word. */
+export const UNWANTED = 'MESSAGE_UNWANTED';
+
+/** Asked before a block is decoded, which is the dear part; a code refuses. */
+export type Gate = {
+  proposal(vote: Vote): string | null;
+  block(bytes: Uint8Array): string | null;
+};
+
+const openGate: Gate = { proposal: () => null, block: () => null };
+
+/** A block as it is stored, without decoding it. */
+export function encodeStoredBlock(bytes: Uint8Array): Uint8Array {
+  return encodeRlp([uintToRlp(TYPES.indexOf('block')), bytes]);
+}
+
 export function encodeMessage(message: Message, blocks: BlockCodec): Uint8Array {
   const type = uintToRlp(TYPES.indexOf(message.t));
   switch (message.t) {
@@ -74,6 +90,7 @@ export function encodeMessage(message: Message, blocks: BlockCodec): Uint8Array 
 export function decodeMessage(
   bytes: Uint8Array,
   blocks: BlockCodec,
+  gate: Gate = openGate,
 ): Verdict<Message, MessageRefusal> {
   const decoded = decodeRlp(bytes, messageBytesMax);
   if (!decoded.ok) return decoded;
@@ -82,7 +99,7 @@ export function decodeMessage(
   const type = TYPES[rlpToSafeInteger(typeItem) ?? -1];
   if (type === undefined) return malformed('type');
   if (fields.length !== FIELD_COUNTS[type]) return malformed(`${type} fields`);
-  return decodeFields(type, fields, blocks);
+  return decodeFields(type, fields, blocks, gate);
 }
 
 const FIELD_COUNTS: Readonly<Record<Message['t'], number>> = {
@@ -100,11 +117,12 @@ function decodeFields(
   t: Message['t'],
   fields: readonly RlpItem[],
   blocks: BlockCodec,
+  gate: Gate,
 ): Verdict<Message, MessageRefusal> {
   const [first, second, third] = fields;
   switch (t) {
     case 'proposal': {
-      const proposal = decodeProposal(fields, blocks);
+      const proposal = decodeProposal(fields, blocks, gate);
       return proposal.ok ? accept({ t, proposal: proposal.value }) : proposal;
     }
     case 'vote': {
@@ -132,6 +150,8 @@ function decodeFields(
     }
     case 'block': {
       if (first === undefined || isRlpList(first)) return malformed('block');
+      const closed = gate.block(first);
+      if (closed !== null) return refuse({ code: closed });
       const block = blocks.decode(first);
       return block.ok ? accept({ t, block: block.value }) : block;
     }
@@ -141,12 +161,15 @@ function decodeFields(
 function decodeProposal(
   fields: readonly RlpItem[],
   blocks: BlockCodec,
+  gate: Gate,
 ): Verdict<Proposal, MessageRefusal> {
   const [viewItem, blockItem, voteItem, justifyItem] = fields;
   const view = rlpToSafeInteger(viewItem);
   if (view === null || view < 1) return malformed('view');
   const vote = decodeVote(voteItem);
   if (!vote.ok) return vote;
+  const closed = gate.proposal(vote.value);
+  if (closed !== null) return refuse({ code: closed });
   const justify = decodeCertificates(justifyItem);
   if (!justify.ok) return justify;
   if (blockItem === undefined || isRlpList(blockItem)) return malformed('block');

@@ -22,7 +22,7 @@ import type { Certificate } from '#src/types/certificate.ts';
 import type { Epoch } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import { answerRange, CatchUp } from './catchUp.ts';
-import { decodeMessage, encodeMessage } from './codec.ts';
+import { decodeMessage, encodeMessage, encodeStoredBlock, type Gate, UNWANTED } from './codec.ts';
 import { Journal, type RecordLog, viewOf } from './journal.ts';
 import type { Ledger, Net, Signer } from './ports.ts';
 import { Verifier } from './verifier.ts';
@@ -161,7 +161,7 @@ export class Engine {
 
   /** Whether something waits for a block may have changed. */
   poolChanged(): void {
-    const has = this.#options.ledger.hasPending(this.#core.unfinalizedChain());
+    const has = this.#hasPending();
     if (!has && !this.#pending) return;
     this.#pending = has;
     this.#push({ t: 'pending', has });
@@ -170,13 +170,15 @@ export class Engine {
   receive(peer: string, bytes: Uint8Array): void {
     if (this.#stopped) return;
     const { net, ledger } = this.#options;
-    const decoded = decodeMessage(bytes, ledger);
-    if (!decoded.ok) return net.penalize(peer, 'ban', decoded.refusal.code);
+    const decoded = decodeMessage(bytes, ledger, this.#gate);
+    if (!decoded.ok) {
+      if (decoded.refusal.code === UNWANTED) return;
+      return net.penalize(peer, 'ban', decoded.refusal.code);
+    }
     const message = decoded.value;
     if (message.t === 'getBlock') {
       const stored = ledger.finalBlock(message.hash);
-      const block = stored === null ? null : ledger.decode(stored);
-      if (block?.ok) return this.#send(peer, { t: 'block', block: block.value });
+      if (stored !== null) return net.send(peer, encodeStoredBlock(stored));
     }
     // A vote that cannot count any more is answered, not verified.
     const stale = message.t === 'vote' && !this.#core.wantsVote(message.vote.statement);
@@ -186,6 +188,20 @@ export class Engine {
     }
     this.#push({ t: 'message', from: peer, message });
   }
+
+  /** What is cheap to know comes first: a block that nobody asked for is not decoded. */
+  readonly #gate: Gate = {
+    proposal: (vote) => {
+      const { statement, signer } = vote;
+      if (!this.#core.wantsVote(statement)) return UNWANTED;
+      if (signer !== this.#core.options.schedule.leaderOf(statement.view)) return UNWANTED;
+      return this.#verifier.vote(vote) ? null : 'VOTE_SIGNATURE';
+    },
+    block: (bytes) => {
+      const hash = this.#options.ledger.hashOf(bytes);
+      return hash !== null && this.#core.wantsBlock(hash) ? null : UNWANTED;
+    },
+  };
 
   /** Serves a range of final blocks. */
   async answer(request: Uint8Array): Promise<Uint8Array | null> {
@@ -231,6 +247,8 @@ export class Engine {
         this.#casts.push(effect);
         return;
       case 'keep':
+        // Who does not sign has nothing to prove by a journal.
+        if (this.#core.options.me === null) return;
         this.#journal.append({ t: 'certificate', certificate: effect.certificate });
         this.#journalDirty = true;
         return;
@@ -251,6 +269,10 @@ export class Engine {
         return this.#commit(effect.blocks, effect.certificate);
       case 'catchUp':
         this.#catchUp.run(effect.certificate).catch((error: unknown) => this.#fail(error));
+        return;
+      case 'lookForPending':
+        this.#pending = this.#hasPending();
+        this.#queue.push({ t: 'pending', has: this.#pending });
         return;
       case 'pushPending':
         return net.pushPending(effect.to);
@@ -287,16 +309,23 @@ export class Engine {
     const outcome = this.#options.ledger.build({ ...effect, proposer });
     const { view, parent } = effect;
     this.#queue.push({ t: 'built', view, parentHash: parent.hash, outcome });
+    // Not asked again before something changes: the answer would be the same.
     if (outcome.t === 'nothing') this.#pending = false;
-    this.#queuePending();
+    else this.#queuePending();
   }
 
   /** In the queue rather than at once: it looks at the chain as the core then sees it. */
   #queuePending(): void {
-    const has = this.#options.ledger.hasPending(this.#core.unfinalizedChain());
+    const has = this.#hasPending();
     if (has === this.#pending) return;
     this.#pending = has;
     this.#queue.push({ t: 'pending', has });
+  }
+
+  /** Seen from the newest block that is executed: what it contains does not wait. */
+  #hasPending(): boolean {
+    const tips = this.#core.unfinalizedChain().map(({ hash }) => hash);
+    return this.#options.ledger.hasPending([...tips, this.#core.floor.hash]);
   }
 
   #commit(blocks: readonly Block[], certificate: Certificate): void {

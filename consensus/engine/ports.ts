@@ -21,8 +21,10 @@ export type Ledger = {
     journalSeq: number,
     known: VerifiedVotes,
   ): Promise<void>;
-  /** Whether a payment waits that none of these unfinalized blocks contains. */
-  hasPending(unfinalized: readonly Block[]): boolean;
+  /** Whether a payment waits, after the first of these blocks whose state is known. */
+  hasPending(tips: readonly Hash[]): boolean;
+  /** The hash of encoded bytes, from the header alone; null where there is none. */
+  hashOf(bytes: Uint8Array): Hash | null;
   /** A stored final block's bytes. */
   finalBlock(hash: Hash): Uint8Array | null;
   /** Consecutive final blocks from a height on, ending with a certified one; null past the head. */

@@ -6,6 +6,9 @@ import type { Epoch } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import { encodeStatement, type Statement, statementKey, type Vote } from '#src/types/vote.ts';
 
+/** Three kinds of votes, two of each before the second is proof of a fault. */
+const rememberedPerSigner = 6;
+
 /**
  * Checks every signature before the core hears of it, and remembers which votes it has checked, so
  * that a certificate that comes after its votes costs nothing.
@@ -61,7 +64,9 @@ export class Verifier {
       votes = new Map();
       this.#verified.set(statement.view, votes);
     }
-    votes.set(`${signer}.${statementKey(statement)}`, signature);
+    const key = `${signer}.${statementKey(statement)}`;
+    // A validator that signs without end costs its peers time, not memory.
+    if (votes.size < this.#set.validators.length * rememberedPerSigner) votes.set(key, signature);
   }
 
   forgetThrough(view: number): void {

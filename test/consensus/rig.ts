@@ -168,6 +168,10 @@ export class Rig {
         rig.#floorView = certificate.statement.view;
       },
       hasPending: () => false,
+      hashOf: (bytes) => {
+        const decoded = rig.ledger.decode(bytes);
+        return decoded.ok ? decoded.value.hash : null;
+      },
       finalBlock: () => null,
       finalRange: () => null,
     };

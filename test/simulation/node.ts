@@ -8,7 +8,7 @@ import type {
   Message,
   Proposal,
 } from '#consensus/core/types.ts';
-import type { Certificate } from '#src/types/certificate.ts';
+import { type Certificate, verifyCertificate } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { View } from '#src/types/units.ts';
 import { type Statement, statementKey, VoteKind } from '#src/types/vote.ts';
@@ -35,11 +35,26 @@ type Disk = {
   accepted: Set<Payment>;
 };
 
-export type Behaviour = 'honest' | 'equivocator' | 'silent' | 'doubleVoter';
+export type Behaviour =
+  | 'honest'
+  | 'equivocator'
+  | 'silent'
+  | 'doubleVoter'
+  | 'staleParent'
+  | 'forger'
+  | 'liar';
 
 const paymentsPerBlockMax = 20;
 const finalizedAnswerMax = 64;
 const signature = new Uint8Array(64);
+const networkId = new Uint8Array(32);
+
+function certificatesIn(message: Message): readonly Certificate[] {
+  if (message.t === 'certificate') return [message.certificate];
+  if (message.t === 'certificates') return message.certificates;
+  if (message.t === 'proposal') return message.proposal.justify;
+  return message.t === 'status' && message.certificate !== null ? [message.certificate] : [];
+}
 
 /** One validator: the real core, a toy ledger, a disk that loses what was not synced. */
 export class SimNode {
@@ -57,6 +72,8 @@ export class SimNode {
   #roots = new Map<Hash, string>();
   #hadPending = false;
   #wakeId = 0;
+  /** What an adversary proposed before: parents that nobody certified. */
+  readonly #proposed: Block[] = [];
   readonly #world: World;
 
   constructor(world: World, index: number) {
@@ -135,6 +152,8 @@ export class SimNode {
         }
       }
     }
+    // The engine's verifier stands before the core; here too, with the real judge of certificates.
+    if (!certificatesIn(message).every((certificate) => this.#isProven(certificate))) return;
     const peer = this.#world.nodes[from]?.peer ?? '';
     this.feed({ t: 'message', from: peer, message });
   }
@@ -176,6 +195,9 @@ export class SimNode {
           this.#world.network.send(this.index, peer, { t: 'getFinalized', from });
         return;
       }
+      case 'lookForPending':
+        this.#hadPending = true;
+        return this.#later(0, () => this.#tellPending());
       case 'pushPending': {
         const payments = [...this.#pool].slice(0, 100);
         for (const to of effect.to) this.#send(to, { t: 'payments', payments });
@@ -203,6 +225,10 @@ export class SimNode {
   #cast(seq: number, statement: Statement, block: Block | null): void {
     const world = this.#world;
     if (block !== null) world.oracle.sawBlock(block);
+    const speaksOfBlock = statement.kind !== VoteKind.Nullify;
+    if (this.behaviour === 'honest' && speaksOfBlock && !this.#roots.has(statement.blockHash)) {
+      world.fail(`R4, R5: validator ${this.index} votes for a block it has not executed`);
+    }
     const point = world.crashPoint(this.index);
     this.#later(world.random.between(0.2, 0.4), () => {
       if (point === 'beforeDurable') return world.crashAndRestart(this.index);
@@ -229,6 +255,15 @@ export class SimNode {
     }
     if (this.behaviour === 'equivocator' && message.t === 'proposal' && to === 'all') {
       return this.#equivocate(message.proposal);
+    }
+    if (this.behaviour === 'staleParent' && message.t === 'proposal' && to === 'all') {
+      return this.#proposeOnAnything(message.proposal);
+    }
+    if (this.behaviour === 'liar' && message.t === 'proposal' && to === 'all') {
+      return this.#lie(message.proposal);
+    }
+    if (this.behaviour === 'forger' && message.t === 'vote' && to === 'all') {
+      this.#forge(message.vote.statement);
     }
     if (this.behaviour === 'doubleVoter' && message.t === 'vote' && to === 'all') {
       this.#voteTwice(message.vote.statement);
@@ -369,7 +404,7 @@ export class SimNode {
   #takeRange(blocks: readonly Block[], certificate: Certificate): void {
     const core = this.#core;
     const last = blocks.at(-1);
-    if (core === null || last === undefined) return;
+    if (core === null || last === undefined || !this.#isProven(certificate)) return;
     if (last.hash !== certificate.statement.blockHash) return;
     const fresh = blocks.filter((block) => block.height > core.floor.height);
     if (fresh.length === 0 || fresh[0]?.parentHash !== core.floor.hash) return;
@@ -406,6 +441,103 @@ export class SimNode {
       if (choice < 5) network.send(this.index, node.index, { t: 'proposal', proposal });
       if (choice > 3) network.send(this.index, node.index, { t: 'proposal', proposal: twin });
     }
+  }
+
+  /** A valid block, but on a parent of its choice: the floor, an older tip, or one that failed. */
+  #proposeOnAnything(proposal: Proposal): void {
+    const core = this.#core;
+    if (core === null) return;
+    const { random } = this.#world;
+    const parents: (Block | Floor)[] = [core.floor, ...this.#proposed.slice(-2)];
+    for (let at = core.block(proposal.block.parentHash); at !== null; ) {
+      parents.push(at);
+      at = core.block(at.parentHash);
+    }
+    const parent = random.pick(parents);
+    const parentRoot = this.#roots.get(parent.hash);
+    if (parentRoot === undefined || parent.view >= proposal.view) return;
+    const block = makeBlock({
+      parent,
+      view: proposal.view,
+      parentView: parent.view,
+      proposer: this.index,
+      timestampMs: proposal.block.timestampMs,
+      payments: [`stale-${this.index}-${proposal.view}`],
+      parentRoot,
+    });
+    this.#roots.set(block.hash, contentOf(block).stateRoot);
+    this.#proposed.push(block);
+    this.#sendInstead(proposal, block);
+  }
+
+  /** A block that breaks one rule of validity, in its own turn. */
+  #lie(proposal: Proposal): void {
+    const { random } = this.#world;
+    const { block } = proposal;
+    const content = contentOf(block);
+    const parent = this.#core?.block(block.parentHash) ?? this.#core?.floor;
+    const { timestampMs } = parent ?? block;
+    const lies: Partial<Block>[] = [
+      { content: { ...content, stateRoot: `${content.stateRoot}!` } },
+      { content: { ...content, payments: [...content.payments, 'forged'] } },
+      { timestampMs },
+      { timestampMs: timestampMs - 1 },
+      { timestampMs: timestampMs + 1, transactions: 0 },
+      { height: (block.height + 1n) as Block['height'] },
+      { proposer: (block.proposer + 1) % this.#world.nodes.length },
+    ];
+    const hash = `0x${random
+      .below(2 ** 31)
+      .toString(16)
+      .padStart(64, '1')}` as Hash;
+    const lie: Block = { ...block, ...random.pick(lies), hash };
+    this.#world.oracle.lied(hash);
+    this.#sendInstead(proposal, lie);
+  }
+
+  /** To some at once, to some when they have given the view up. */
+  #sendInstead(proposal: Proposal, block: Block): void {
+    const { random, network, nodes, oracle, scheduler } = this.#world;
+    const { hash, parentView } = block;
+    oracle.sawBlock(block);
+    const statement = { ...proposal.vote.statement, parentView, blockHash: hash };
+    oracle.created(this.index, statement);
+    const vote = { ...proposal.vote, statement };
+    const message: SimMessage = { t: 'proposal', proposal: { ...proposal, block, vote } };
+    const late = random.chance(0.5);
+    for (const node of nodes) {
+      if (node === this) continue;
+      const wait = late && random.chance(0.5) ? random.between(100, 200) : 0;
+      scheduler.after(wait, () => network.send(this.index, node.index, message));
+    }
+  }
+
+  /** Certificates over what a quorum never signed, each wrong in one way. */
+  #forge(statement: Statement): void {
+    const { random, network, set, oracle } = this.#world;
+    const kind = random.pick([VoteKind.Notarize, VoteKind.Nullify, VoteKind.Finalize]);
+    const nullifies = kind === VoteKind.Nullify;
+    const blockHash = (nullifies ? `0x${'00'.repeat(32)}` : `0x${'ab'.repeat(32)}`) as Hash;
+    const parentView = (nullifies ? 0 : statement.parentView) as View;
+    const forged: Statement = { ...statement, kind, parentView, blockHash };
+    oracle.created(this.index, forged);
+    const all = set.validators.map((_, index) => index);
+    const signers = random.pick([
+      all, // who never signed
+      all.map(() => this.index), // itself as often as it takes
+      [this.index], // too few
+    ]);
+    const signatures = signers.map(() => signature);
+    const certificate = { statement: forged, setSize: all.length, signers, signatures };
+    network.broadcast(this.index, { t: 'certificate', certificate });
+  }
+
+  #isProven(certificate: Certificate): boolean {
+    const { set, oracle } = this.#world;
+    const epoch = certificate.statement.epoch;
+    return verifyCertificate(certificate, set, epoch, networkId, (statement, signer) =>
+      oracle.exists(signer, statement),
+    ).ok;
   }
 
   /** With each vote also the one that contradicts it. */

@@ -43,10 +43,25 @@ export class Oracle {
     this.#cast.add(`${index}:${spell(statement)}`);
   }
 
+  /** A block that breaks a rule of validity: no honest validator may speak for it. */
+  lied(hash: string): void {
+    this.#lies.add(hash);
+  }
+
+  /** What stands for a signature check. */
+  exists(index: number, statement: Statement): boolean {
+    return this.#cast.has(`${index}:${spell(statement)}`);
+  }
+
   /** S7: over all incarnations of one honest validator. Called when the vote becomes durable. */
   honestVote(index: number, statement: Statement): void {
     this.#note(`${index}${spell(statement)}`);
-    const { view, kind } = statement;
+    const { view, kind, blockHash } = statement;
+    if (this.#lies.has(blockHash)) {
+      throw new Violation(
+        `S11: validator ${index} voted for an invalid block: ${spell(statement)}`,
+      );
+    }
     const key = `${index}:${view}:${kind}`;
     const before = this.#honestVotes.get(key);
     if (before !== undefined && before !== spell(statement)) {
@@ -166,6 +181,7 @@ export class Oracle {
   }
 
   readonly #paid = new Set<Payment>();
+  readonly #lies = new Set<string>();
 
   #note(text: string): void {
     for (let i = 0; i < text.length; i++) {

@@ -1,4 +1,5 @@
 import { contentOf, type Payment } from './ledger.ts';
+import type { Behaviour } from './node.ts';
 import { Violation } from './oracle.ts';
 import { simTiming, World } from './world.ts';
 
@@ -27,6 +28,15 @@ const stakeVectors: readonly (readonly bigint[])[] = [
   // Above 2^53, where a number would round.
   [(1n << 60n) + 1n, (1n << 60n) + 2n, 1n << 60n, (1n << 60n) - 1n],
 ];
+
+const adversaries = [
+  'equivocator',
+  'silent',
+  'doubleVoter',
+  'staleParent',
+  'forger',
+  'liar',
+] as const satisfies readonly Behaviour[];
 
 /**
  * One seed: a network with faults of every kind for a while, then everything heals and what was
@@ -78,7 +88,9 @@ export function runSeed(seed: number): Result {
 
 function randomWorld(seed: number): World {
   const stakes = stakeVectors[seed % stakeVectors.length] ?? [1n];
-  const world = new World(seed, stakes);
+  // In every third network nothing is ever saved by the heartbeat (L7).
+  const heartbeatMs = seed % 3 === 0 ? 60_000 : simTiming.heartbeatMs;
+  const world = new World(seed, stakes, { ...simTiming, heartbeatMs });
   const { random, network } = world;
   if (random.chance(0.3)) {
     network.delayMin = random.between(0.1, 5);
@@ -89,7 +101,7 @@ function randomWorld(seed: number): World {
     const index = random.below(stakes.length);
     // Strictly less than a third of the stake lies.
     if (3n * (stakes[index] ?? total) < total) {
-      world.behave(index, random.pick(['equivocator', 'silent', 'doubleVoter'] as const));
+      world.behave(index, random.pick(adversaries));
     }
   }
   return world;
