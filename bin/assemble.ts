@@ -94,11 +94,12 @@ export async function assemble(options: {
     ),
     clock: systemClock,
     log: log.child('consensus'),
-    journal: { ...journal, seqMin: chain.journalSeq },
+    // A journal that is not there was there once: who forgot what it signed does not sign.
+    journal: { ...journal, seqMin: journal.isNew ? Number.MAX_SAFE_INTEGER : chain.journalSeq },
     onMetric: () => {},
     onFatal,
   });
-  const intake = new Intake({ chain, pool, relay, submissions, engine, pending, log });
+  const intake = new Intake({ chain, pool, relay, submissions, engine, pending, log, onFatal });
   intake.resume(submissionLog.records, submissionLog.log.lastSeq);
   const { peers, allowed } = networkPeers(dir.genesis, config, keys);
   const network: Network = await Network.open({

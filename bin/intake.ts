@@ -15,6 +15,8 @@ export type IntakeParts = {
   readonly engine: Engine;
   readonly pending: Set<(transaction: SignedTransaction) => void>;
   readonly log: Log;
+  /** The disk failed while a promise to a client was written. */
+  onFatal(error: Error): void;
 };
 
 /** Blocks between two looks for payments that waited too long. */
@@ -45,13 +47,18 @@ export class Intake {
   }
 
   /** A client's payment that the pool admitted. Resolves when it is kept. */
-  accepted(transaction: SignedTransaction): Promise<void> {
-    const { relay, engine, submissions, pending } = this.#parts;
-    const kept = submissions.keep(transaction);
-    relay.announce(transaction);
-    engine.poolChanged();
-    for (const listener of pending) listener(transaction);
-    return kept;
+  async accepted(transaction: SignedTransaction): Promise<void> {
+    const { relay, engine, submissions, pending, onFatal } = this.#parts;
+    try {
+      const kept = submissions.keep(transaction);
+      relay.announce(transaction);
+      engine.poolChanged();
+      for (const listener of pending) listener(transaction);
+      await kept;
+    } catch (error) {
+      onFatal(error instanceof Error ? error : new Error(String(error)));
+      throw error;
+    }
   }
 
   /**

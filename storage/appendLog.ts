@@ -1,10 +1,14 @@
 /**
  * An append-only log of records in segment files, for what must be on disk before it is said.
  *
- * Frame: `u32 length, u32 CRC-32 of sequence and payload, u64 sequence, payload`, big-endian.
+ * Frame: `u32 length, u32 CRC-32 of what follows, u64 sequence, u64 synced, payload`, big-endian, where
+ * `synced` is the sequence number up to which everything was on disk when the frame was made.
  * Sequence numbers rise by one over all segments. A segment is named by its first sequence number.
- * A bad frame is allowed only at the very end, where a power cut may leave half a write; anywhere
- * else the log is damaged and says so.
+ * A bad frame is allowed only at the very end, where a power cut may leave half a write; before a
+ * good frame that knew it to be synced, or before another segment, the log is damaged and says so.
+ *
+ * After a failed write or sync nothing more is taken: what the disk then holds is not known, and a
+ * later success would hide a gap.
  */
 import {
   closeSync,
@@ -26,7 +30,7 @@ import { DamageError } from './shelf.ts';
 const writeAt = promisify(write);
 const syncData = promisify(fdatasync);
 
-const HEAD_BYTES = 16;
+const HEAD_BYTES = 24;
 export const recordBytesMax = 16 * 1024 * 1024;
 const segmentBytesMax = 16 * 1024 * 1024;
 
@@ -38,6 +42,7 @@ export class AppendLog {
   #size: number;
   #nextSeq: number;
   #syncedSeq: number;
+  #failed: Error | null = null;
   #segments: number[];
   #waiting: Buffer[] = [];
   #flushing: Promise<void> | null = null;
@@ -52,7 +57,7 @@ export class AppendLog {
   }
 
   /** Opens or makes the log, and gives what it holds. A torn tail is cut off. */
-  static open(dir: string): { log: AppendLog; records: LogRecord[] } {
+  static open(dir: string): { log: AppendLog; records: LogRecord[]; isNew: boolean } {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const segments = readdirSync(dir)
       .filter((name) => /^\d{16}\.log$/.test(name))
@@ -62,6 +67,9 @@ export class AppendLog {
     let size = 0;
     for (const [index, first] of segments.entries()) {
       const path = segmentPath(dir, first);
+      if (index > 0 && first !== (records.at(-1)?.seq ?? first - 1) + 1) {
+        throw new DamageError(`${path}: the segment before it is missing`);
+      }
       const read = readSegment(readFileSync(path), records.at(-1)?.seq ?? first - 1);
       const isLast = index === segments.length - 1;
       if (read.torn && !isLast) throw new DamageError(`${path}: damaged before its end`);
@@ -72,20 +80,22 @@ export class AppendLog {
     const last = segments.at(-1);
     if (last === undefined) {
       const fd = createSegment(dir, nextSeq);
-      return { log: new AppendLog(dir, [nextSeq], fd, 0, nextSeq), records };
+      return { log: new AppendLog(dir, [nextSeq], fd, 0, nextSeq), records, isNew: true };
     }
     const fd = openSync(segmentPath(dir, last), 'r+');
     ftruncateSync(fd, size);
     fsyncSync(fd);
-    return { log: new AppendLog(dir, segments, fd, size, nextSeq), records };
+    return { log: new AppendLog(dir, segments, fd, size, nextSeq), records, isNew: false };
   }
 
   /** Queues a record; it is durable once a `sync` that was called later resolves. */
   append(payload: Uint8Array): number {
+    if (this.#failed !== null) throw this.#failed;
     const seq = this.#nextSeq++;
     const frame = Buffer.allocUnsafe(HEAD_BYTES + payload.length);
     frame.writeUInt32BE(payload.length, 0);
     frame.writeBigUInt64BE(BigInt(seq), 8);
+    frame.writeBigUInt64BE(BigInt(this.#syncedSeq), 16);
     frame.set(payload, HEAD_BYTES);
     frame.writeUInt32BE(crc32(frame.subarray(8)), 4);
     this.#waiting.push(frame);
@@ -95,10 +105,14 @@ export class AppendLog {
   /** Group commit: records that come while a sync is in flight share the next one. */
   async sync(): Promise<void> {
     while (this.#flushing !== null) await this.#flushing;
+    if (this.#failed !== null) throw this.#failed;
     if (this.#waiting.length === 0) return;
     this.#flushing = this.#flush();
     try {
       await this.#flushing;
+    } catch (error) {
+      this.#failed = error instanceof Error ? error : new Error(String(error));
+      throw this.#failed;
     } finally {
       this.#flushing = null;
     }
@@ -180,16 +194,35 @@ function readSegment(
   const records: LogRecord[] = [];
   let at = 0;
   let last = before;
-  while (at + HEAD_BYTES <= bytes.length) {
-    const length = bytes.readUInt32BE(at);
-    const end = at + HEAD_BYTES + length;
-    if (length > recordBytesMax || end > bytes.length) break;
-    const seq = Number(bytes.readBigUInt64BE(at + 8));
-    if (seq !== last + 1 || bytes.readUInt32BE(at + 4) !== crc32(bytes.subarray(at + 8, end)))
-      break;
-    records.push({ seq, payload: new Uint8Array(bytes.subarray(at + HEAD_BYTES, end)) });
-    last = seq;
-    at = end;
+  for (;;) {
+    const frame = readFrame(bytes, at);
+    if (frame === null || frame.seq !== last + 1) break;
+    records.push({ seq: frame.seq, payload: frame.payload });
+    last = frame.seq;
+    at = frame.end;
+  }
+  for (let later = at; later < bytes.length; later++) {
+    const frame = readFrame(bytes, later);
+    if (frame === null || frame.syncedSeq <= last) continue;
+    throw new DamageError(`a journal lost record ${last + 1}, which was on disk`);
   }
   return { records, size: at, torn: at !== bytes.length };
+}
+
+type Frame = { seq: number; syncedSeq: number; payload: Uint8Array; end: number };
+
+function readFrame(bytes: Buffer, at: number): Frame | null {
+  if (at + HEAD_BYTES > bytes.length) return null;
+  const length = bytes.readUInt32BE(at);
+  const end = at + HEAD_BYTES + length;
+  if (length > recordBytesMax || end > bytes.length) return null;
+  // High words first: they are zero in every real frame, which spares most checksums.
+  if (bytes.readUInt16BE(at + 8) !== 0 || bytes.readUInt16BE(at + 16) !== 0) return null;
+  if (bytes.readUInt32BE(at + 4) !== crc32(bytes.subarray(at + 8, end))) return null;
+  return {
+    seq: Number(bytes.readBigUInt64BE(at + 8)),
+    syncedSeq: Number(bytes.readBigUInt64BE(at + 16)),
+    payload: new Uint8Array(bytes.subarray(at + HEAD_BYTES, end)),
+    end,
+  };
 }

@@ -3,6 +3,7 @@ import { Chain } from '#src/chain/chain.ts';
 import { chainOf } from '#src/chain/genesisChain.ts';
 import { toHex } from '#src/lib/bytes.ts';
 import { genesisWarnings } from '#src/types/genesis.ts';
+import { AppendLog } from '#storage/appendLog.ts';
 import { ShelfChainStore } from '#storage/chainStore.ts';
 import { LevelShelf } from '#storage/levelShelf.ts';
 import { createDataDir, type DataDir, readText, resolveDataDir, sealDataDir } from '../dataDir.ts';
@@ -43,10 +44,11 @@ async function init(options: InitOptions): Promise<void> {
   makeOutput(options.json).result(data, lines.join('\n'));
 }
 
-/** The database with block 0 in it, the only place where one is made; and the identity. */
+/** The database with block 0 in it, the empty journal, the identity: made here and nowhere else. */
 export async function createChain(dir: DataDir): Promise<void> {
   const store = await ShelfChainStore.open(await LevelShelf.create(dir.chain));
   await Chain.create(chainOf(dir.genesis), store);
   await store.close();
+  await AppendLog.open(dir.consensus).log.close();
   sealDataDir(dir);
 }

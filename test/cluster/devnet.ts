@@ -60,7 +60,12 @@ export class Devnet {
   }
 
   kill(index: number): void {
-    process.kill(this.ready.pids[index] ?? 0, 'SIGKILL');
+    tryKill(this.ready.pids[index] ?? 0, 'SIGKILL');
+  }
+
+  /** Those that `restart` started. */
+  killRestarted(): void {
+    for (const child of this.#single.splice(0)) child.kill('SIGKILL');
   }
 
   /** One validator by itself, as an operator starts it. */

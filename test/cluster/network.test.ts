@@ -1,5 +1,7 @@
 /** Four real processes over real TCP and LevelDB, paid by the clients that people use. */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { parseEther as ethersParse, JsonRpcProvider, Wallet } from 'ethers';
 import { createPublicClient, createWalletClient, defineChain, http, parseEther, toHex } from 'viem';
@@ -149,6 +151,25 @@ describe('four validators', { timeout: 300_000 }, () => {
     await payThrough(2);
     await allAgree(net, paid);
     assert.ok((await height(net.ready.rpc[0] ?? '')) > before, 'the chain goes on');
+  });
+
+  it('go on while one that lost its journal follows and never signs again', async () => {
+    const [dataDir = ''] = net.ready.dataDirs.slice(3);
+    const url = net.ready.rpc[3] ?? '';
+    for (let restart = 0; restart < 2; restart++) {
+      net.kill(3);
+      if (restart === 0) rmSync(join(dataDir, 'consensus'), { recursive: true });
+      await payThrough(0);
+      net.restart(3);
+      const target = await height(net.ready.rpc[0] ?? '');
+      await eventually('it catches up', async () => (await height(url)) >= target);
+      const status = await rpc<{ validator: string | null }>(url, 'mpbp_nodeStatus');
+      assert.equal(status.validator, null);
+      net.killRestarted();
+    }
+    net.restart(3);
+    await eventually('it answers', async () => (await height(url)) > 0n);
+    await allAgree(net, paid);
   });
 
   it('show the account its whole past', async () => {

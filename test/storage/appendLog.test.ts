@@ -49,7 +49,7 @@ describe('append log', () => {
     const dir = fresh();
     const path = await filled(dir, ['one', 'two']);
     const whole = readFileSync(path);
-    for (let cut = whole.length - 1; cut > 19; cut--) {
+    for (let cut = whole.length - 1; cut > 27; cut--) {
       writeFileSync(path, whole.subarray(0, cut));
       assert.deepEqual(textsOf(dir), ['one'], `cut at ${cut}`);
     }
@@ -93,5 +93,53 @@ describe('append log', () => {
       [3, 4, 5, 6],
     );
     await again.close();
+  });
+
+  it('refuses a record that a later one knew to be on disk', async () => {
+    const dir = fresh();
+    const { log } = AppendLog.open(dir);
+    for (let i = 0; i < 10; i++) {
+      log.append(utf8(`record ${i}`));
+      await log.sync();
+    }
+    await log.close();
+    const path = join(dir, readdirSync(dir)[0] ?? '');
+    const whole = readFileSync(path);
+    for (let record = 0; record < 9; record++) {
+      const bytes = Buffer.from(whole);
+      const at = record * (24 + 8) + 25;
+      bytes[at] = (bytes[at] ?? 0) ^ 1;
+      writeFileSync(path, bytes);
+      assert.throws(() => AppendLog.open(dir), DamageError, `record ${record}`);
+    }
+  });
+
+  it('refuses a missing segment in the middle, and leaves the others as they are', async () => {
+    const dir = fresh();
+    const { log } = AppendLog.open(dir);
+    for (let i = 0; i < 6; i++) {
+      log.append(new Uint8Array(9 * 1024 * 1024));
+      await log.sync();
+    }
+    await log.close();
+    const names = readdirSync(dir).sort();
+    assert.ok(names.length >= 3);
+    rmSync(join(dir, names[1] ?? ''));
+    const last = join(dir, names.at(-1) ?? '');
+    const size = readFileSync(last).length;
+    assert.throws(() => AppendLog.open(dir), DamageError);
+    assert.equal(readFileSync(last).length, size);
+  });
+
+  it('takes nothing more after a failed write', async () => {
+    const dir = fresh();
+    const { log } = AppendLog.open(dir);
+    log.append(utf8('one'));
+    await log.close();
+    log.append(utf8('two'));
+    await assert.rejects(log.sync());
+    assert.throws(() => log.append(utf8('three')));
+    await assert.rejects(log.sync());
+    assert.deepEqual(textsOf(dir), ['one']);
   });
 });
