@@ -23,6 +23,7 @@ import type { Epoch } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import { answerRange, CatchUp } from './catchUp.ts';
 import { decodeMessage, encodeMessage, encodeStoredBlock, type Gate, UNWANTED } from './codec.ts';
+import { makeGate } from './gate.ts';
 import { Journal, type RecordLog, viewOf } from './journal.ts';
 import type { Ledger, Net, Signer } from './ports.ts';
 import { Verifier } from './verifier.ts';
@@ -61,6 +62,7 @@ export class Engine {
   readonly #journal: Journal;
   readonly #verifier: Verifier;
   readonly #catchUp: CatchUp;
+  readonly #gate: Gate;
   readonly #queue: Event[] = [];
   #running = false;
   #stopped = false;
@@ -105,6 +107,7 @@ export class Engine {
       ledger.floor,
       ledger.floorCertificate,
     );
+    this.#gate = makeGate(this.#core, this.#verifier, ledger);
     this.#catchUp = new CatchUp({
       ledger,
       net: options.net,
@@ -188,20 +191,6 @@ export class Engine {
     }
     this.#push({ t: 'message', from: peer, message });
   }
-
-  /** What is cheap to know comes first: a block that nobody asked for is not decoded. */
-  readonly #gate: Gate = {
-    proposal: (vote) => {
-      const { statement, signer } = vote;
-      if (!this.#core.wantsVote(statement)) return UNWANTED;
-      if (signer !== this.#core.options.schedule.leaderOf(statement.view)) return UNWANTED;
-      return this.#verifier.vote(vote) ? null : 'VOTE_SIGNATURE';
-    },
-    block: (bytes) => {
-      const hash = this.#options.ledger.hashOf(bytes);
-      return hash !== null && this.#core.wantsBlock(hash) ? null : UNWANTED;
-    },
-  };
 
   /** Serves a range of final blocks. */
   async answer(request: Uint8Array): Promise<Uint8Array | null> {
