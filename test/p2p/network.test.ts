@@ -212,7 +212,7 @@ test('a banned peer is put out and kept out, until the ban ends', async () => {
   await until('after the ban', () => isMutual(a, b));
 });
 
-test('small offences do nothing alone; a big one disconnects, and the peer may return', async () => {
+test('small offences do nothing alone; a big one disconnects, and it may return', async () => {
   const [a, b] = await openPair();
   for (let i = 0; i < 10; i++) a.network.penalize(b.peerId, 'drop', 'stale');
   assert.ok(a.network.isConnected(b.peerId));
