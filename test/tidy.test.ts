@@ -99,8 +99,9 @@ describe('the house', () => {
 
   it('has no clock, chance or timer where the result must be the same everywhere', () => {
     const pure = /^(consensus\/core|src\/types|src\/ledger|src\/history)\//;
-    const banned =
-      /\b(Date\.|new Date|Math\.random|set(Timeout|Interval|Immediate)|p(erformance|rocess)\.|async |await |Promise\b)/;
+    const words = ['Date\\.', 'new Date', 'Math\\.random', 'set(Timeout|Interval|Immediate)'];
+    words.push('performance\\.', 'process\\.', 'async ', 'await ', 'Promise\\b');
+    const banned = new RegExp(`\\b(${words.join('|')})`);
     for (const file of product.filter((name) => pure.test(name))) {
       for (const [index, line] of linesOf(file)) {
         assert.doesNotMatch(line, banned, `${file}:${index}: ${line.trim()}`);
