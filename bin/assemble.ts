@@ -1,4 +1,4 @@
-/** All wiring, and nothing else: which part of a node holds which other. */
+/** All wiring, and nothing else. */
 import { answerBytesMax } from '#consensus/engine/catchUp.ts';
 import { Engine } from '#consensus/engine/engine.ts';
 import { DEFAULT_LIMITS, Network } from '#p2p/network.ts';
@@ -24,6 +24,7 @@ import type { Config } from './config.ts';
 import type { DataDir } from './dataDir.ts';
 import { Intake } from './intake.ts';
 import { ledgerPort } from './ledgerPort.ts';
+import { logMetric } from './logger.ts';
 import { netPort, relayNet } from './netPort.ts';
 import type { NodeKeys } from './nodeKeys.ts';
 import { networkPeers, poolLimits, rpcOptions, timing } from './settings.ts';
@@ -94,9 +95,9 @@ export async function assemble(options: {
     ),
     clock: systemClock,
     log: log.child('consensus'),
-    // A journal that is not there was there once: who forgot what it signed does not sign.
+    // Gone, it was there once: who forgot what it signed does not sign.
     journal: { ...journal, seqMin: journal.isNew ? Number.MAX_SAFE_INTEGER : chain.journalSeq },
-    onMetric: () => {},
+    onMetric: logMetric(log.child('consensus')),
     onFatal,
   });
   const intake = new Intake({ chain, pool, relay, submissions, engine, pending, log, onFatal });

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { type Logger, pino, stdTimeFunctions } from 'pino';
+import type { Metric } from '#consensus/core/types.ts';
 import type { Log, LogFields } from '#src/lib/log.ts';
 import type { Config } from './config.ts';
 
@@ -46,4 +47,27 @@ function prettyStream(): NodeJS.WritableStream {
     ignore: 'pid,hostname',
     translateTime: 'SYS:HH:MM:ss.l',
   });
+}
+
+/** Why a view was lost and who led it: what an operator asks first when a network is slow. */
+export function logMetric(log: Log): (metric: Metric) => void {
+  return (metric) => {
+    switch (metric.t) {
+      case 'equivocation':
+        return log.error('a validator contradicted itself', {
+          view: metric.view,
+          validator: metric.signer,
+        });
+      case 'nullify':
+        return log.info('view given up', {
+          view: metric.view,
+          leader: metric.leader,
+          why: metric.why,
+        });
+      case 'standstill':
+        return log.debug('standstill', { view: metric.view });
+      case 'view':
+        return log.debug('view', { view: metric.view });
+    }
+  };
 }
