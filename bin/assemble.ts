@@ -29,8 +29,6 @@ import { netPort, relayNet } from './netPort.ts';
 import type { NodeKeys } from './nodeKeys.ts';
 import { networkPeers, poolLimits, rpcOptions, timing } from './settings.ts';
 
-const PROTOCOL = 'mpbp/1';
-
 export type Node = {
   readonly rpcPort: number;
   readonly peerId: string;
@@ -108,7 +106,7 @@ export async function assemble(options: {
     listen: config['p2p.listen'],
     peers,
     allowed: () => allowed,
-    hello: concatBytes(utf8(PROTOCOL), params.electorate.networkId),
+    hello: concatBytes(utf8('mpbp/1'), params.electorate.networkId),
     limits: { ...DEFAULT_LIMITS, responseBytesMax: answerBytesMax },
     log: log.child('p2p'),
     onMessage: (channel, from, message) => {
