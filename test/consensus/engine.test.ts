@@ -78,6 +78,26 @@ describe('an engine', () => {
     assert.equal(rig.fatal.length, 1);
   });
 
+  it('asks for a block once when nothing can be in it, whatever the pool thinks', async () => {
+    const { rig } = started({ leadsFirst: true });
+    rig.pending = true;
+    rig.engine.poolChanged();
+    await rig.settle();
+    assert.equal(rig.builds, 1);
+    assert.equal(rig.engine.status.view, 1);
+  });
+
+  it('decodes no block that it did not ask for', async () => {
+    const { rig, block } = started();
+    const bytes = encodeMessage({ t: 'block', block }, rig.ledger);
+    const blind = { ...rig.ledger, decode: () => assert.fail('decoded') };
+    const refused = decodeMessage(bytes, blind, { proposal: () => null, block: () => 'NO' });
+    assert.deepEqual(refused, { ok: false, refusal: { code: 'NO' } });
+    rig.engine.receive('peer-x', bytes);
+    await rig.settle();
+    assert.deepEqual(rig.penalties, []);
+  });
+
   const unvoted: { when: string; change: (block: Block, rig: Rig) => Partial<Block> }[] = [
     { when: '65: dated ten minutes ahead', change: () => ({ timestampMs: 1_600_000 }) },
     { when: '65: dated an hour ago', change: () => ({ timestampMs: 1_000_000 - 3_600_000 }) },
@@ -291,6 +311,17 @@ describe('catching up', () => {
     assert.deepEqual(rig.committed, [block, second]);
     assert.equal(rig.penalties.length, answers.length - 2, 'each lie costs standing');
     assert.deepEqual(rig.fatal, []);
+  });
+
+  it('blames nobody when its own commits move on while the answer travels', async () => {
+    const { rig, block, second, range, learn } = setup();
+    rig.answer = () => {
+      if (rig.committed.length === 0) rig.committed.push(block);
+      return range([block, second]);
+    };
+    await learn();
+    assert.deepEqual(rig.committed, [block, second]);
+    assert.deepEqual(rig.penalties, []);
   });
 
   it('71: answers no request that is not a bounded range', async () => {

@@ -71,6 +71,9 @@ export class Rig {
   /** What peers answer to requests for ranges. */
   answer: (peer: string) => Uint8Array | null = () => null;
   invalid = new Set<Hash>();
+  /** What the pool says, and how often it was asked for a block in vain. */
+  pending = false;
+  builds = 0;
   readonly #seeds: Uint8Array[];
   #floorView = 0 as View;
   #certificate: Certificate | null = null;
@@ -157,7 +160,10 @@ export class Rig {
           return refuse({ code: 'BLOCK_LAYOUT' });
         }
       },
-      build: () => ({ t: 'nothing' }),
+      build: () => {
+        rig.builds++;
+        return { t: 'nothing' };
+      },
       execute: (block) => {
         rig.executed.push(block.hash);
         return rig.invalid.has(block.hash) ? 'BLOCK_HEADER stateRoot' : null;
@@ -167,7 +173,7 @@ export class Rig {
         rig.#certificate = certificate;
         rig.#floorView = certificate.statement.view;
       },
-      hasPending: () => false,
+      hasPending: () => rig.pending,
       hashOf: (bytes) => {
         const decoded = rig.ledger.decode(bytes);
         return decoded.ok ? decoded.value.hash : null;
