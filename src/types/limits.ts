@@ -6,8 +6,6 @@ export const transactionBytesMax = 128 * 1024;
 export const accessListEntriesMax = 1024;
 /** EIP-7825 (Osaka). */
 export const transactionGasMax = 1n << 24n;
-/** EIP-3860. */
-export const initCodeBytesMax = 49_152;
 /** EIP-2681: a nonce is below this. */
 export const nonceMax = (1n << 64n) - 1n;
 
@@ -25,6 +23,5 @@ export const receiptBytesMax = 4 * 1024 * 1024;
 export const genesisBytesMax = 16 * 1024 * 1024;
 export const genesisMembersMax = 1024;
 export const genesisAllocMax = 100_000;
-export const genesisExtraDataBytesMax = 1024;
 export const dialAddressesMax = 8;
 export const nameCharsMax = 128;
