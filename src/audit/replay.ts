@@ -4,7 +4,7 @@
  * compared. The first thing that differs is named exactly.
  */
 import { provenFinal } from '#src/chain/final.ts';
-import { coinbaseOf, findHeaderDifference, makeHeader } from '#src/chain/headerRules.ts';
+import { contextAfter, findHeaderDifference, makeHeader } from '#src/chain/headerRules.ts';
 import type { ChainParams } from '#src/chain/params.ts';
 import type { ChainStore } from '#src/chain/store.ts';
 import { keccak256 } from '#src/crypto/keccak.ts';
@@ -197,12 +197,8 @@ class Replay {
   #executes(block: Block, height: Height): Divergence | null {
     const params = this.#params;
     const { view, parentView, proposerIndex, timestampMs } = block.header.consensus;
-    const context = {
-      parentHash: this.#parent.hash,
-      parentStateRoot: this.#parent.header.stateRoot,
-      coinbase: coinbaseOf(proposerIndex, params),
-      rules: params.rules,
-    };
+    const fields = { view, parentView, proposerIndex, timestampMs };
+    const context = contextAfter(this.#parent, fields, params);
     const executed = executeBlock(this.#state, context, block.transactions);
     if (!executed.ok) {
       const { refusal } = executed;
@@ -214,7 +210,6 @@ class Replay {
       };
     }
     const outcome = executed.value;
-    const fields = { view, parentView, proposerIndex, timestampMs };
     const root = block.header.transactionsRoot;
     const want = makeHeader(this.#parent, fields, root, outcome, params);
     const difference = findHeaderDifference(block.header, want);

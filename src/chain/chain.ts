@@ -34,7 +34,7 @@ import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asHeight, type Height } from '#src/types/units.ts';
 import type { FinalBlocks } from './final.ts';
 import {
-  coinbaseOf,
+  contextAfter,
   findHeaderDifference,
   makeHeader,
   type ProposerFields,
@@ -147,7 +147,7 @@ export class Chain {
   ): Block | null {
     const parent = this.#parentOf(parentHash);
     if (parent === null) return null;
-    const context = this.#contextOf(parent, fields.proposerIndex);
+    const context = this.#contextOf(parent, fields);
     const { transactions, outcome } = assembleBlock(
       parent.state,
       context,
@@ -167,7 +167,7 @@ export class Chain {
     const { parentHash, consensus } = block.header;
     const parent = this.#parentOf(parentHash);
     if (parent === null) return { code: 'PARENT_UNKNOWN', parentHash };
-    const context = this.#contextOf(parent, consensus.proposerIndex);
+    const context = this.#contextOf(parent, consensus);
     const executed = executeBlock(parent.state, context, block.transactions);
     if (!executed.ok) return executed.refusal;
     const outcome = executed.value;
@@ -311,13 +311,8 @@ export class Chain {
     return hash === this.#head.hash ? { block: this.#head, state: this.#store } : null;
   }
 
-  #contextOf(parent: { block: Block }, proposerIndex: number): BlockContext {
-    return {
-      parentHash: parent.block.hash,
-      parentStateRoot: parent.block.header.stateRoot,
-      coinbase: coinbaseOf(proposerIndex, this.params),
-      rules: this.params.rules,
-    };
+  #contextOf({ block }: { block: Block }, fields: ProposerFields): BlockContext {
+    return contextAfter(block, fields, this.params);
   }
 
   #forgetImpossible(): void {

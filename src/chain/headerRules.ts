@@ -1,4 +1,4 @@
-import type { Outcome } from '#src/ledger/execute.ts';
+import type { BlockContext, Outcome } from '#src/ledger/execute.ts';
 import { blockGasLimit } from '#src/ledger/rules.ts';
 import { concatBytes, utf8 } from '#src/lib/bytes.ts';
 import type { Address } from '#src/types/address.ts';
@@ -16,6 +16,23 @@ export type ProposerFields = {
   readonly proposerIndex: number;
   readonly timestampMs: number;
 };
+
+/** What is fixed for a block on this parent before any of its transactions runs. */
+export function contextAfter(
+  parent: { readonly hash: Hash; readonly header: Header },
+  { proposerIndex, timestampMs }: ProposerFields,
+  params: ChainParams,
+): BlockContext {
+  return {
+    parentHash: parent.hash,
+    parentStateRoot: parent.header.stateRoot,
+    coinbase: coinbaseOf(proposerIndex, params),
+    rules: params.rules,
+    height: asHeight(parent.header.height + 1n),
+    epoch: params.electorate.epoch,
+    timestampMs,
+  };
+}
 
 /** The header that a block with these transactions has to have on this parent. */
 export function makeHeader(
@@ -66,7 +83,7 @@ export function findHeaderDifference(
 }
 
 /** Where the fees of a proposer's block go; the zero address for one that does not exist. */
-export function coinbaseOf(proposerIndex: number, { electorate }: ChainParams): Address {
+function coinbaseOf(proposerIndex: number, { electorate }: ChainParams): Address {
   const validator = electorate.set.validators[proposerIndex];
   return validator?.feeRecipient ?? (`0x${'00'.repeat(20)}` as Address);
 }

@@ -9,7 +9,8 @@ import { blockBytesMax, blockTransactionsMax, evmLaneBytesMax } from '#src/types
 import { listRoot } from '#src/types/listRoot.ts';
 import { encodeReceipt, joinBlooms, makeReceipt, type Receipt } from '#src/types/receipt.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
-import { asGas, type Gas } from '#src/types/units.ts';
+import { asGas, type Epoch, type Gas, type Height } from '#src/types/units.ts';
+import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import { findDisorder, orderTransactions } from './order.ts';
 import { type LaneName, type LedgerRules, laneOf } from './rules.ts';
 import { Overlay } from './state/overlay.ts';
@@ -23,6 +24,10 @@ export type BlockContext = {
   /** Where the fees go. */
   readonly coinbase: Address;
   readonly rules: LedgerRules;
+  /** Of the block itself: what native contracts may know of time. */
+  readonly height: Height;
+  readonly epoch: Epoch;
+  readonly timestampMs: number;
 };
 
 export type Outcome = {
@@ -36,6 +41,8 @@ export type Outcome = {
   readonly changes: StateChanges;
   /** The state after the block. */
   readonly state: Overlay;
+  /** Who decides from the next block on, where this block is the last of its epoch. */
+  readonly nextSet: ValidatorSet | null;
 };
 
 export type ExecutionRefusal =
@@ -129,6 +136,7 @@ class Run {
       gasUsed: asGas(this.#gasUsed),
       changes,
       state: this.#state,
+      nextSet: null,
     };
   }
 }

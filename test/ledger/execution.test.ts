@@ -21,7 +21,7 @@ import { type Address, addressToBytes } from '#src/types/address.ts';
 import { type Hash, keccakHash } from '#src/types/hash.ts';
 import { EMPTY_TRIE_ROOT } from '#src/types/listRoot.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
-import { asGas, asWei } from '#src/types/units.ts';
+import { asEpoch, asGas, asHeight, asWei } from '#src/types/units.ts';
 import { blank, payment, person } from './samples.ts';
 
 const baseFee = 10n;
@@ -49,7 +49,8 @@ function stateOf(accounts: Balances): { state: Overlay; root: Hash } {
 
 function contextOn(root: Hash, fields: Partial<BlockContext> = {}): BlockContext {
   const parentHash = keccakHash(utf8('parent'));
-  return { parentHash, parentStateRoot: root, coinbase, rules, ...fields };
+  const block = { height: asHeight(1n), epoch: asEpoch(0), timestampMs: 1_790_000_001_000 };
+  return { parentHash, parentStateRoot: root, coinbase, rules, ...block, ...fields };
 }
 
 /** The oracle: two maps, arithmetic of its own, nothing of the ledger's code. */
