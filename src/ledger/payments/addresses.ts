@@ -1,0 +1,8 @@
+import type { Address } from '#src/types/address.ts';
+
+/** `MPB`, 15 zero bytes, a 2-byte number (payments.md 2.1). */
+const systemAddress = (number: string) => `0x4d5042${'00'.repeat(15)}${number}` as Address;
+
+export const CONSORTIUM_REGISTRY = systemAddress('0001');
+export const VALIDATOR_REGISTRY = systemAddress('0002');
+export const GOVERNANCE = systemAddress('0003');

@@ -1,0 +1,235 @@
+/**
+ * What a native contract is: an address, an ABI as text, and one function of TypeScript for each
+ * function of the ABI. Each contract stands in a file of its own and is made by `defineContract`;
+ * `fail` and `log` are its errors and events, typed by the same text.
+ *
+ * A function checks in order and throws `fail(…)` at the first thing that is wrong; whatever it has
+ * done is then taken back. It costs a constant, and `spend` adds what each item costs. It never
+ * calls users' code, reads no clock and waits for nothing.
+ */
+import type {
+  Abi,
+  ExtractAbiError,
+  ExtractAbiErrorNames,
+  ExtractAbiEvent,
+  ExtractAbiEventNames,
+  ExtractAbiFunction,
+  ExtractAbiFunctionNames,
+} from 'abitype';
+import { keccak256 } from '#src/crypto/keccak.ts';
+import { concatBytes, fromHex, type Hex, toHex, utf8 } from '#src/lib/bytes.ts';
+import { assert } from '#src/lib/failure.ts';
+import type { Address } from '#src/types/address.ts';
+import { type Hash, hashFromBytes, keccakHash } from '#src/types/hash.ts';
+import type { Log } from '#src/types/receipt.ts';
+import type { Height } from '#src/types/units.ts';
+import type { Overlay } from '../state/overlay.ts';
+import type { StateReader } from '../state/reader.ts';
+import {
+  codecOf,
+  type Param,
+  ParamsCodec,
+  selectorOf,
+  type ValueOf,
+  type ValuesOf,
+} from './abi.ts';
+
+/** What a contract may know of the block that it runs in. */
+export type BlockFacts = { readonly height: Height; readonly timestampMs: number };
+
+/** What a view sees. */
+export type View = {
+  readonly state: StateReader;
+  readonly sender: Address;
+  readonly block: BlockFacts;
+  /** Unix seconds of the block. */
+  readonly now: bigint;
+  /** Gas beyond the function's constant. */
+  spend(gas: bigint): void;
+};
+
+export type Call = Omit<View, 'state'> & {
+  readonly state: Overlay;
+  /** Of the native coin, with the contract already. */
+  readonly value: bigint;
+  emit(log: Log): void;
+  /** Moves the contract's own coin. */
+  pay(to: Address, amount: bigint): void;
+  /** Another native contract, with this one as the sender. */
+  invoke(to: Address, data: Uint8Array): void;
+  /** Whether this is a function that governance alone may call. */
+  isGoverned(to: Address, data: Uint8Array): boolean;
+};
+
+/** A function that took everything back; its data is an error of the ABI. */
+export class Revert extends Error {
+  readonly data: Uint8Array;
+  constructor(reason: string, data: Uint8Array) {
+    const { stackTraceLimit } = Error;
+    Error.stackTraceLimit = 0;
+    super(reason);
+    Error.stackTraceLimit = stackTraceLimit;
+    this.data = data;
+  }
+}
+
+/** Every contract has these; they belong into its ABI. */
+export const commonErrors = [
+  'error UnknownFunction(bytes4 selector)',
+  'error NotPayable(bytes4 selector)',
+  'error BadCallData(bytes4 selector)',
+] as const;
+
+/** One function of a contract, with its types erased. */
+export type NativeFunction = {
+  readonly name: string;
+  readonly gas: bigint;
+  readonly isPayable: boolean;
+  readonly isGoverned: boolean;
+  readonly inputs: ParamsCodec;
+  /** Of what `run` gives: nothing, one value, or a list of several. */
+  readonly outputs: ParamsCodec;
+  readonly outputCount: number;
+  readonly run: (call: Call, ...values: readonly unknown[]) => unknown;
+};
+
+export type NativeContract = {
+  readonly name: string;
+  readonly address: Address;
+  readonly abi: Abi;
+  readonly functions: ReadonlyMap<Hex, NativeFunction>;
+};
+
+type FunctionOf<A extends Abi, N extends ExtractAbiFunctionNames<A>> = {
+  /** Beyond the transaction's own cost; per item see `View.spend`. */
+  readonly gas: bigint;
+  readonly isGoverned?: true;
+  readonly run: (
+    call: ExtractAbiFunction<A, N>['stateMutability'] extends 'view' | 'pure' ? View : Call,
+    ...values: ValuesOf<ExtractAbiFunction<A, N>['inputs']>
+  ) => ResultOf<ExtractAbiFunction<A, N>['outputs']>;
+};
+
+type ResultOf<L extends readonly Param[]> = L extends readonly []
+  ? undefined
+  : L extends readonly [infer P extends Param]
+    ? ValueOf<P>
+    : ValuesOf<L>;
+
+export function defineContract<const A extends Abi>(contract: {
+  readonly name: string;
+  readonly address: Address;
+  readonly abi: A;
+  readonly functions: { readonly [N in ExtractAbiFunctionNames<A>]: FunctionOf<A, N> };
+}): NativeContract {
+  const { name, address, abi } = contract;
+  const given = contract.functions as Readonly<Record<string, Untyped | undefined>>;
+  const functions = new Map<Hex, NativeFunction>();
+  for (const item of abi) {
+    if (item.type !== 'function') continue;
+    const { inputs, outputs, stateMutability } = item;
+    const own = given[item.name];
+    assert(own !== undefined, `${name}.${item.name} is written`);
+    const codec = new ParamsCodec(inputs);
+    const selector = selectorOf(`${item.name}${codec.signature}`);
+    assert(!functions.has(selector), `${name}: selectors differ`);
+    functions.set(selector, {
+      name: item.name,
+      gas: own.gas,
+      isPayable: stateMutability === 'payable',
+      isGoverned: own.isGoverned === true,
+      inputs: codec,
+      outputs: new ParamsCodec(outputs),
+      outputCount: outputs.length,
+      run: own.run,
+    });
+  }
+  return { name, address, abi, functions };
+}
+
+type Untyped = Pick<NativeFunction, 'gas' | 'run'> & { readonly isGoverned?: true };
+
+/** Makes a contract's errors: `throw fail('NotAuthorized', caller)`. */
+export function errorsOf<const A extends Abi>(
+  abi: A,
+): <N extends ExtractAbiErrorNames<A>>(
+  name: N,
+  ...values: ValuesOf<ExtractAbiError<A, N>['inputs']>
+) => Revert {
+  const known = new Map<string, { selector: Hex; codec: ParamsCodec }>();
+  for (const item of abi) {
+    if (item.type !== 'error') continue;
+    const codec = new ParamsCodec(item.inputs);
+    known.set(item.name, { selector: selectorOf(`${item.name}${codec.signature}`), codec });
+  }
+  return (name, ...values) => {
+    const error = known.get(name);
+    assert(error !== undefined, `error ${name} is in the ABI`);
+    const all = values as readonly unknown[];
+    const reason = `${name}(${all.map(spell).join(', ')})`;
+    return new Revert(reason, concatBytes(bytesOf(error.selector), error.codec.encode(all)));
+  };
+}
+
+/** Makes a contract's events: indexed parameters are topics, the others are data. */
+export function eventsOf<const A extends Abi>(
+  address: Address,
+  abi: A,
+): <N extends ExtractAbiEventNames<A>>(
+  name: N,
+  ...values: ValuesOf<ExtractAbiEvent<A, N>['inputs']>
+) => Log {
+  const known = new Map<string, EventCodec>();
+  for (const item of abi) if (item.type === 'event') known.set(item.name, eventCodec(item));
+  return (name, ...values) => {
+    const event = known.get(name);
+    assert(event !== undefined, `event ${name} is in the ABI`);
+    const { topic, params, data } = event;
+    const all = values as readonly unknown[];
+    const topics = [topic];
+    const plain: unknown[] = [];
+    for (const [index, { indexed, codec }] of params.entries()) {
+      if (indexed) topics.push(hashFromBytes(codec.encode(all[index])));
+      else plain.push(all[index]);
+    }
+    return { address, topics, data: data.encode(plain) };
+  };
+}
+
+type EventParam = Param & { readonly indexed?: boolean | undefined };
+type EventCodec = {
+  readonly topic: Hash;
+  readonly params: readonly { indexed: boolean; codec: ReturnType<typeof codecOf> }[];
+  readonly data: ParamsCodec;
+};
+
+function eventCodec(event: { name: string; inputs: readonly EventParam[] }): EventCodec {
+  const { signature } = new ParamsCodec(event.inputs);
+  const params = event.inputs.map((param) => {
+    const codec = codecOf(param);
+    const indexed = param.indexed === true;
+    assert(!indexed || (codec.head === 32 && !codec.isDynamic), 'a topic is one word');
+    return { indexed, codec };
+  });
+  return {
+    topic: keccakHash(utf8(`${event.name}${signature}`)),
+    params,
+    data: new ParamsCodec(event.inputs.filter(({ indexed }) => indexed !== true)),
+  };
+}
+
+/** How a mapping's key is made of bytes of any length. */
+export function hashKey(bytes: Uint8Array): Hash {
+  return hashFromBytes(keccak256(bytes));
+}
+
+const textCharsShown = 80;
+
+function spell(value: unknown): string {
+  const text = value instanceof Uint8Array ? toHex(value) : String(value);
+  return text.length > textCharsShown ? `${text.slice(0, textCharsShown)}...` : text;
+}
+
+function bytesOf(hex: Hex): Uint8Array {
+  return fromHex(hex) ?? new Uint8Array(0);
+}

@@ -1,0 +1,156 @@
+/**
+ * From a message to a native contract's function and back: one door for transactions, for
+ * governance and for `eth_call`. Either everything that a message did stands, or nothing.
+ */
+import { parseAbi } from 'abitype';
+import { EMPTY_BYTES, toHex } from '#src/lib/bytes.ts';
+import { assert } from '#src/lib/failure.ts';
+import type { Address } from '#src/types/address.ts';
+import type { Log } from '#src/types/receipt.ts';
+import { asWei } from '#src/types/units.ts';
+import type { Overlay } from '../state/overlay.ts';
+import { AbiError } from './abi.ts';
+import {
+  type BlockFacts,
+  type Call,
+  commonErrors,
+  errorsOf,
+  type NativeContract,
+  type NativeFunction,
+  Revert,
+} from './contract.ts';
+import { contractAt } from './contracts.ts';
+
+export type Message = {
+  readonly sender: Address;
+  readonly to: NativeContract;
+  readonly value: bigint;
+  readonly data: Uint8Array;
+  /** At most this much for the function itself. */
+  readonly gas: bigint;
+};
+
+/** Coin that a contract moved by itself, beside the value of the transaction. */
+export type Transfer = { readonly from: Address; readonly to: Address; readonly amount: bigint };
+
+export type MessageResult = { readonly gasUsed: bigint } & (
+  | {
+      readonly ended: 'well';
+      readonly output: Uint8Array;
+      readonly logs: readonly Log[];
+      readonly transfers: readonly Transfer[];
+    }
+  | { readonly ended: 'reverted'; readonly reason: string; readonly output: Uint8Array }
+  | { readonly ended: 'out of gas' }
+);
+
+/** The value moves first, with everything else or not at all. */
+export function runMessage(state: Overlay, block: BlockFacts, message: Message): MessageResult {
+  const checkpoint = state.checkpoint();
+  const run = new Run(state, block, message.gas);
+  const { sender, to, value, data } = message;
+  try {
+    moveCoin(state, sender, to.address, value);
+    const output = run.call(sender, to, value, data);
+    const { gasUsed, logs, transfers } = run;
+    return { ended: 'well', gasUsed, output, logs, transfers };
+  } catch (error) {
+    state.revertTo(checkpoint);
+    if (error instanceof OutOfGas) return { ended: 'out of gas', gasUsed: message.gas };
+    if (!(error instanceof Revert)) throw error;
+    const { message: reason, data: output } = error;
+    return { ended: 'reverted', gasUsed: run.gasUsed, reason, output };
+  }
+}
+
+/** One debit and one credit of the same amount. */
+export function moveCoin(state: Overlay, from: Address, to: Address, amount: bigint): void {
+  if (amount === 0n) return;
+  const change = (address: Address, by: bigint) =>
+    state.changeAccount(address, (account) => {
+      assert(account.balance + by >= 0n, 'no balance is negative');
+      return { ...account, balance: asWei(account.balance + by) };
+    });
+  change(from, -amount);
+  change(to, amount);
+}
+
+class OutOfGas extends Error {}
+
+class Run {
+  readonly logs: Log[] = [];
+  readonly transfers: Transfer[] = [];
+  readonly #state: Overlay;
+  readonly #block: BlockFacts;
+  readonly #gas: bigint;
+  gasUsed = 0n;
+
+  constructor(state: Overlay, block: BlockFacts, gas: bigint) {
+    this.#state = state;
+    this.#block = block;
+    this.#gas = gas;
+  }
+
+  call(sender: Address, to: NativeContract, value: bigint, data: Uint8Array): Uint8Array {
+    const selector = toHex(data.subarray(0, 4).length === 4 ? data.subarray(0, 4) : NO_SELECTOR);
+    const target = functionAt(to, data);
+    if (target === null) throw fail('UnknownFunction', selector);
+    this.#spend(target.gas);
+    if (value > 0n && !target.isPayable) throw fail('NotPayable', selector);
+    const values = this.#decode(target, data);
+    if (values === null) throw fail('BadCallData', selector);
+    const result = target.run(this.#frame(sender, to.address, value), ...values);
+    const { outputs, outputCount } = target;
+    if (outputCount === 0) return EMPTY_BYTES;
+    return outputs.encode(outputCount === 1 ? [result] : (result as readonly unknown[]));
+  }
+
+  #decode(target: NativeFunction, data: Uint8Array): readonly unknown[] | null {
+    try {
+      return target.inputs.decode(data.subarray(4));
+    } catch (error) {
+      if (error instanceof AbiError) return null;
+      throw error;
+    }
+  }
+
+  #spend(gas: bigint): void {
+    this.gasUsed += gas;
+    if (this.gasUsed > this.#gas) throw new OutOfGas();
+  }
+
+  #frame(sender: Address, self: Address, value: bigint): Call {
+    const state = this.#state;
+    return {
+      ...{ state, sender, value },
+      block: this.#block,
+      now: BigInt(Math.floor(this.#block.timestampMs / 1_000)),
+      spend: (gas) => this.#spend(gas),
+      emit: (log) => {
+        this.logs.push(log);
+      },
+      pay: (to, amount) => {
+        moveCoin(state, self, to, amount);
+        if (amount > 0n) this.transfers.push({ from: self, to, amount });
+      },
+      invoke: (to, data) => {
+        const contract = contractAt(to);
+        assert(contract !== null, 'a contract calls contracts only');
+        this.call(self, contract, 0n, data);
+      },
+      isGoverned: (to, data) => {
+        const contract = contractAt(to);
+        return contract !== null && functionAt(contract, data)?.isGoverned === true;
+      },
+    };
+  }
+}
+
+const NO_SELECTOR = new Uint8Array(4);
+
+function functionAt(contract: NativeContract, data: Uint8Array): NativeFunction | null {
+  if (data.length < 4) return null;
+  return contract.functions.get(toHex(data.subarray(0, 4))) ?? null;
+}
+
+const fail = errorsOf(parseAbi(commonErrors));

@@ -1,0 +1,288 @@
+/**
+ * A contract's storage as Solidity lays it out ("Layout of State Variables in Storage"): variables
+ * in declared order from slot 0, small ones packed into one slot from its low end, mappings at
+ * `keccak256(key ‖ slot)`, dynamic arrays from `keccak256(slot)`, short strings in their own slot.
+ * So `eth_getStorageAt`, `eth_getProof` and any reader made for Solidity work on it.
+ *
+ *     const store = storage(ADDRESS, { count: uint(64), names: mapping(bytes32, string) });
+ *     store.names(id).set(state, 'alpha');
+ */
+import { keccak256 } from '#src/crypto/keccak.ts';
+import {
+  bytesToUint,
+  concatBytes,
+  type Hex,
+  toBareHex,
+  uintToBytes,
+  utf8,
+} from '#src/lib/bytes.ts';
+import { assert } from '#src/lib/failure.ts';
+import type { Address } from '#src/types/address.ts';
+import type { Hash } from '#src/types/hash.ts';
+import { type Overlay, trimSlot } from '../state/overlay.ts';
+import type { StateReader } from '../state/reader.ts';
+import { addressWord, boolWord, bytesWord, uintWord, type WordType } from './abi.ts';
+
+export type Item<T> = {
+  get(state: StateReader): T;
+  set(state: Overlay, value: T): void;
+};
+
+export type Items<V> = {
+  length(state: StateReader): number;
+  at(index: number): V;
+  /** The place after the last, which then counts. */
+  push(state: Overlay): V;
+  /** Forgets the last; what it held has to be cleared before. */
+  pop(state: Overlay): void;
+};
+
+/** Where a value is: an account's slot, and the byte in it from the low end. */
+type Place = { readonly account: Address; readonly slot: bigint; readonly byte: number };
+
+/** A type of variable: how much room it takes, and what one sees of it at a place. */
+export type Kind<V> = {
+  /** Less than 32 shares a slot with its neighbours; 32 begins a slot of its own. */
+  readonly bytes: number;
+  readonly slots: bigint;
+  readonly at: (place: Place) => V;
+};
+
+/** A kind that fits one word, and so can be a mapping's key. */
+export type WordKind<T> = Kind<Item<T>> & { readonly word: WordType };
+
+type Fields = Readonly<Record<string, Kind<unknown>>>;
+type Views<F extends Fields> = { readonly [K in keyof F]: F[K] extends Kind<infer V> ? V : never };
+type ItemOf<K> = K extends Kind<infer V> ? (V extends Item<infer T> ? T : never) : never;
+/** A struct's fields, each alone or, those that are single values, all together. */
+type StructView<F extends Fields> = Views<F> & Item<{ readonly [K in keyof F]: ItemOf<F[K]> }>;
+
+/** The variables of a contract. */
+export function storage<F extends Fields>(account: Address, fields: F): Views<F> {
+  return views(fields, { account, slot: 0n, byte: 0 });
+}
+
+export const uint = (bits: number): WordKind<bigint> => single(uintWord(bits));
+export const bool: WordKind<boolean> = single(boolWord);
+export const address: WordKind<Address> = single(addressWord);
+export const bytes32: WordKind<Hash> = single(bytesWord(32));
+export const fixedBytes = (length: number): WordKind<Hex> => single(bytesWord(length));
+
+export const bytes: Kind<Item<Uint8Array>> = { bytes: 32, slots: 1n, at: byteString };
+
+export const string: Kind<Item<string>> = {
+  bytes: 32,
+  slots: 1n,
+  at: (place) => {
+    const raw = byteString(place);
+    return {
+      get: (state) => new TextDecoder().decode(raw.get(state)),
+      set: (state, value) => raw.set(state, utf8(value)),
+    };
+  },
+};
+
+export function struct<F extends Fields>(fields: F): Kind<StructView<F>> {
+  const { slots } = layoutOf(fields);
+  return {
+    bytes: 32,
+    slots,
+    at: (place) => {
+      const parts = views(fields, place);
+      const items = Object.entries(parts) as [string, Item<unknown>][];
+      const whole: Item<Record<string, unknown>> = {
+        get: (state) => Object.fromEntries(items.map(([name, item]) => [name, item.get(state)])),
+        set: (state, value) => {
+          for (const [name, item] of items) item.set(state, value[name]);
+        },
+      };
+      return { ...parts, ...whole } as StructView<F>;
+    },
+  };
+}
+
+export function mapping<T, V>(key: WordKind<T>, kind: Kind<V>): Kind<(key: T) => V> {
+  return {
+    bytes: 32,
+    slots: 1n,
+    at: ({ account, slot }) => {
+      const base = uintToBytes(slot, 32);
+      return (value) => {
+        const hash = keccak256(concatBytes(key.word.toWord(value), base));
+        return kind.at({ account, slot: bytesToUint(hash), byte: 0 });
+      };
+    },
+  };
+}
+
+export function array<V>(kind: Kind<V>): Kind<Items<V>> {
+  const perSlot = Math.floor(32 / kind.bytes);
+  return {
+    bytes: 32,
+    slots: 1n,
+    at: (place) => {
+      const length = uint(256).at(place);
+      const { account, slot } = place;
+      const at = (index: number) => {
+        const base = bytesToUint(keccak256(uintToBytes(slot, 32)));
+        const row = BigInt(Math.floor(index / perSlot)) * kind.slots;
+        const byte = (index % perSlot) * kind.bytes;
+        return kind.at({ account, slot: (base + row) & SLOT_MASK, byte });
+      };
+      const count = (state: StateReader) => Number(length.get(state));
+      return {
+        length: count,
+        at,
+        push: (state) => {
+          const index = count(state);
+          length.set(state, BigInt(index) + 1n);
+          return at(index);
+        },
+        pop: (state) => {
+          const index = count(state);
+          assert(index > 0, 'only what is there is taken');
+          length.set(state, BigInt(index) - 1n);
+        },
+      };
+    },
+  };
+}
+
+/** All of a list of single values, in order. */
+export function valuesOf<T>(items: Items<Item<T>>, state: StateReader): T[] {
+  return Array.from({ length: items.length(state) }, (_, index) => items.at(index).get(state));
+}
+
+/** Replaces a list of single values; places that fall away are cleared. */
+export function setValues<T>(
+  items: Items<Item<T>>,
+  state: Overlay,
+  values: readonly T[],
+  cleared: T,
+): void {
+  for (let length = items.length(state); length > values.length; length--) {
+    items.at(length - 1).set(state, cleared);
+    items.pop(state);
+  }
+  for (const [index, value] of values.entries()) {
+    const place = index < items.length(state) ? items.at(index) : items.push(state);
+    place.set(state, value);
+  }
+}
+
+// --- slots ---------------------------------------------------------------------------------------
+
+const SLOT_MASK = (1n << 256n) - 1n;
+
+export function readSlot(state: StateReader, account: Address, slot: bigint): Uint8Array {
+  const stored = state.slot(account, slotKey(slot));
+  const word = new Uint8Array(32);
+  word.set(stored, 32 - stored.length);
+  return word;
+}
+
+function writeSlot(state: Overlay, account: Address, slot: bigint, word: Uint8Array): void {
+  state.setSlot(account, slotKey(slot), trimSlot(word));
+}
+
+function slotKey(slot: bigint): string {
+  return toBareHex(uintToBytes(slot, 32));
+}
+
+function single<T>(word: WordType): WordKind<T> {
+  const { bytes: width } = word;
+  // In a word of the ABI `bytesN` stands left; in a slot it shares the room like all others.
+  const { isLeft } = word;
+  return {
+    word,
+    bytes: width,
+    slots: 1n,
+    at: ({ account, slot, byte }) => {
+      const from = 32 - byte - width;
+      return {
+        get: (state) => {
+          const part = readSlot(state, account, slot).subarray(from, from + width);
+          const value = new Uint8Array(32);
+          value.set(part, isLeft ? 0 : 32 - width);
+          return word.fromWord(value) as T;
+        },
+        set: (state, value) => {
+          const encoded = word.toWord(value);
+          const part = isLeft ? encoded.subarray(0, width) : encoded.subarray(32 - width);
+          const whole = readSlot(state, account, slot);
+          whole.set(part, from);
+          writeSlot(state, account, slot, whole);
+        },
+      };
+    },
+  };
+}
+
+/** Up to 31 bytes stand in the slot with twice their length; more stand from its keccak on. */
+function byteString({ account, slot }: Place): Item<Uint8Array> {
+  const base = () => bytesToUint(keccak256(uintToBytes(slot, 32)));
+  const lengthOf = (word: Uint8Array) => {
+    const last = word[31] ?? 0;
+    return last % 2 === 0 ? last / 2 : Number((bytesToUint(word) - 1n) / 2n);
+  };
+  const rows = (length: number) => (length < 32 ? 0 : Math.ceil(length / 32));
+  return {
+    get: (state) => {
+      const word = readSlot(state, account, slot);
+      const length = lengthOf(word);
+      if (length < 32) return word.slice(0, length);
+      const whole = new Uint8Array(rows(length) * 32);
+      for (let row = 0; row < rows(length); row++) {
+        whole.set(readSlot(state, account, (base() + BigInt(row)) & SLOT_MASK), 32 * row);
+      }
+      return whole.slice(0, length);
+    },
+    set: (state, value) => {
+      const before = rows(lengthOf(readSlot(state, account, slot)));
+      const after = rows(value.length);
+      const head = new Uint8Array(32);
+      if (after === 0) {
+        head.set(value);
+        head[31] = 2 * value.length;
+      } else head.set(uintToBytes(2n * BigInt(value.length) + 1n, 32));
+      writeSlot(state, account, slot, head);
+      for (let row = 0; row < Math.max(before, after); row++) {
+        const part = new Uint8Array(32);
+        part.set(value.subarray(32 * row, row < after ? 32 * row + 32 : 0));
+        writeSlot(state, account, (base() + BigInt(row)) & SLOT_MASK, part);
+      }
+    },
+  };
+}
+
+type Layout = { readonly places: ReadonlyMap<string, Omit<Place, 'account'>>; slots: bigint };
+
+/** In order; a value that does not fit what is left of a slot begins the next one. */
+function layoutOf(fields: Fields): Layout {
+  const places = new Map<string, Omit<Place, 'account'>>();
+  let slot = 0n;
+  let byte = 0;
+  for (const [name, kind] of Object.entries(fields)) {
+    if (byte > 0 && byte + kind.bytes > 32) {
+      slot++;
+      byte = 0;
+    }
+    places.set(name, { slot, byte });
+    byte += kind.bytes;
+    if (byte < 32) continue;
+    slot += kind.slots;
+    byte = 0;
+  }
+  return { places, slots: byte > 0 ? slot + 1n : slot };
+}
+
+function views<F extends Fields>(fields: F, { account, slot }: Place): Views<F> {
+  const { places } = layoutOf(fields);
+  const found = Object.entries(fields).map(([name, kind]) => {
+    const place = places.get(name);
+    assert(place !== undefined, 'every field has its place');
+    const here = { account, slot: (slot + place.slot) & SLOT_MASK, byte: place.byte };
+    return [name, kind.at(here)];
+  });
+  return Object.fromEntries(found) as Views<F>;
+}
