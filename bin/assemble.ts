@@ -4,7 +4,6 @@ import { Engine } from '#consensus/engine/engine.ts';
 import { DEFAULT_LIMITS, Network } from '#p2p/network.ts';
 import { Chain } from '#src/chain/chain.ts';
 import { chainOf } from '#src/chain/genesisChain.ts';
-import { ed25519PublicKey, ed25519Sign } from '#src/crypto/ed25519.ts';
 import { Feed } from '#src/feed/feed.ts';
 import { intrinsicGas } from '#src/ledger/gas.ts';
 import { gasLimitFor } from '#src/ledger/rules.ts';
@@ -28,6 +27,7 @@ import { logMetric } from './logger.ts';
 import { netPort, relayNet } from './netPort.ts';
 import type { NodeKeys } from './nodeKeys.ts';
 import { networkPeers, poolLimits, rpcOptions, timing } from './settings.ts';
+import { localSigners } from './signers.ts';
 
 export type Node = {
   readonly rpcPort: number;
@@ -78,14 +78,9 @@ export async function assemble(options: {
   const journal = AppendLog.open(dir.consensus);
   const engine: Engine = new Engine({
     networkId: params.electorate.networkId,
-    epoch: params.electorate.epoch,
-    set: params.electorate.set,
     timing: timing(dir.genesis),
     unfinalizedMax: config['consensus.unfinalizedMax'],
-    signer: {
-      publicKey: ed25519PublicKey(keys.consensusSeed),
-      sign: async (message) => ed25519Sign(keys.consensusSeed, message),
-    },
+    signers: localSigners(keys),
     ledger: ledgerPort(chain, pool, log.child('chain')),
     net: netPort(
       () => network,
@@ -93,9 +88,9 @@ export async function assemble(options: {
     ),
     clock: systemClock,
     log: log.child('consensus'),
-    // Gone, it was there once: who forgot what it signed does not sign.
-    journal: { ...journal, seqMin: journal.isNew ? Number.MAX_SAFE_INTEGER : chain.journalSeq },
+    journal: { ...journal, seqMin: chain.journalSeq },
     onMetric: logMetric(log.child('consensus')),
+    onEpoch: () => undefined,
     onFatal,
   });
   const intake = new Intake({ chain, pool, relay, submissions, engine, pending, log, onFatal });

@@ -37,7 +37,9 @@ export function makeBackend(parts: BackendParts): Backend {
     chainId: params.chainId,
     networkId: params.networkId,
     baseFeePerGas: params.rules.baseFeePerGas,
-    validators: params.electorate.set.validators,
+    get electorate() {
+      return chain.electorate;
+    },
     get head() {
       return chain.head;
     },
@@ -112,8 +114,8 @@ export function makeBackend(parts: BackendParts): Backend {
 
 function status(parts: BackendParts, startedAt: number): NodeStatus {
   const { chain, pool, engine, network } = parts;
-  const { validators } = chain.params.electorate.set;
-  const { view, floor, leader, validator, suspects, unfinalized } = engine.status;
+  const { validators } = chain.electorate.set;
+  const { epoch, view, floor, leader, validator, recalling, suspects, unfinalized } = engine.status;
   const peers = network.peers().flatMap(({ peerId, connection }) => {
     if (connection === null) return [];
     const index = validators.findIndex((member) => member.peerId === peerId);
@@ -131,6 +133,8 @@ function status(parts: BackendParts, startedAt: number): NodeStatus {
     version: VERSION,
     peerId: network.peerId,
     validator,
+    recalling,
+    epoch,
     height: chain.head.header.height,
     view,
     finalizedView: floor.view,

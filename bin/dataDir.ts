@@ -115,6 +115,11 @@ export function readText(path: string): string {
   }
 }
 
+/** What the validator's key has signed. */
+export function journalDir(path: string): string {
+  return join(path, 'consensus');
+}
+
 export function isEmptyDir(path: string): boolean {
   return !existsSync(path) || readdirSync(path).length === 0;
 }
@@ -135,7 +140,7 @@ function layout(path: string, genesis: Genesis, networkId: Hash): DataDir {
     genesis,
     networkId,
     chain: join(path, 'chain'),
-    consensus: join(path, 'consensus'),
+    consensus: journalDir(path),
     pool: join(path, 'pool'),
   };
 }

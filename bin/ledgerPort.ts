@@ -9,7 +9,7 @@ import type { Address } from '#src/types/address.ts';
 import { type Block, decodeBlockHeader, encodeBlock } from '#src/types/block.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { hashHeader } from '#src/types/header.ts';
-import { asHeight } from '#src/types/units.ts';
+import { asHeight, asView } from '#src/types/units.ts';
 
 /** The chain and the pool as agreement sees them: blocks with a few numbers, and bytes. */
 export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
@@ -30,12 +30,21 @@ export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
   return {
     get floor(): Floor {
       const { header, hash } = chain.head;
-      const { timestampMs, view } = header.consensus;
-      const certified = chain.headCertificate?.statement.view ?? view;
-      return { view: certified, hash, height: header.height, timestampMs };
+      const { timestampMs, epochEnd } = header.consensus;
+      const { height } = header;
+      // On the last block of an epoch the next one has begun, and its views begin at 1.
+      const view = epochEnd ? 0 : (chain.headCertificate?.statement.view ?? 0);
+      return { view: asView(view), hash, height, timestampMs };
     },
     get floorCertificate() {
       return chain.headCertificate;
+    },
+    get electorate() {
+      return chain.electorate;
+    },
+    transition: (epoch) => {
+      const boundary = chain.electorates.boundaryOf(epoch);
+      return boundary === null ? null : chain.certificateAt(boundary);
     },
     encode: (block) => bytesOf(contentOf(block)),
     decode: (bytes) => {
@@ -63,13 +72,13 @@ export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
       return 'field' in refusal ? `${refusal.code} ${refusal.field}` : refusal.code;
     },
     commit: async (blocks, certificate, journalSeq, known) => {
-      const final = provenFinal(blocks.map(contentOf), certificate, chain.params.electorate, known);
+      const final = provenFinal(blocks.map(contentOf), certificate, chain.electorate, known);
       assert(final.ok, 'what agreement made final is proven so');
       await chain.commit(final.value, journalSeq);
     },
-    hasPending: (tips) => {
-      const tip = tips.find((hash) => chain.stateAfter(hash) !== null);
-      return pool.hasExecutable(nonceAfter(tip ?? chain.head.hash));
+    waiting: (tips) => {
+      const tip = tips.find((hash) => chain.stateAfter(hash) !== null) ?? chain.head.hash;
+      return { has: pool.hasExecutable(nonceAfter(tip)), boundary: false };
     },
     hashOf: (bytes) => {
       const header = decodeBlockHeader(bytes);
@@ -102,14 +111,17 @@ function finalRange(
     blocks.push(block);
     bytes += block.length;
     const certificate = chain.certificateBytesAt(asHeight(height));
-    if (certificate !== null) certified = { blocks: [...blocks], certificate };
+    if (certificate === null) continue;
+    certified = { blocks: [...blocks], certificate };
+    // What follows is certified by another set, which the asker learns from this block.
+    if (chain.headerAt(asHeight(height))?.consensus.epochEnd) break;
   }
   return certified;
 }
 
 function coreBlock(block: Block): CoreBlock {
   const { header, hash, transactions } = block;
-  const { epoch, view, parentView, proposerIndex, timestampMs } = header.consensus;
+  const { epoch, view, parentView, proposerIndex, timestampMs, epochEnd } = header.consensus;
   return {
     hash,
     parentHash: header.parentHash,
@@ -120,6 +132,7 @@ function coreBlock(block: Block): CoreBlock {
     proposer: proposerIndex,
     timestampMs,
     transactions: transactions.length,
+    epochEnd,
     content: block,
   };
 }

@@ -11,7 +11,8 @@ import {
   openKey,
   sealKey,
 } from '#src/wallet/keystore.ts';
-import { makeDir } from './dataDir.ts';
+import { AppendLog } from '#storage/appendLog.ts';
+import { journalDir, makeDir } from './dataDir.ts';
 import { readPassword, readSecretFile } from './secrets.ts';
 
 /** A node's own keys: one signs for the validator, the other is its identity on the network. */
@@ -54,6 +55,8 @@ export async function createNodeKeys(
   for (const [kind, seed] of files) {
     writePrivate(join(dir, FILES[kind]), await sealKey(kind, seed, secret, cost));
   }
+  // With the key and at no other time: where it is missing, what the key has signed is not known.
+  await AppendLog.open(journalDir(dataDir)).log.close();
   return publicKeysOf(seeds);
 }
 

@@ -57,7 +57,6 @@ export function rpcOptions(
   backend: Backend,
   network: Network,
 ): Omit<RpcServerOptions, 'log'> {
-  const { set } = { set: backend.validators };
   return {
     host: config['rpc.host'],
     port: config['rpc.port'],
@@ -75,7 +74,7 @@ export function rpcOptions(
       // Our own stake is there as long as we are.
       let absent = 0n;
       let total = 0n;
-      for (const { peerId, stake } of set) {
+      for (const { peerId, stake } of backend.electorate.set.validators) {
         total += stake;
         if (peerId !== network.peerId && !network.isConnected(peerId)) absent += stake;
       }

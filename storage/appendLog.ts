@@ -126,6 +126,18 @@ export class AppendLog {
     }
   }
 
+  /** Throws away what the log holds and goes on with this sequence number. */
+  restartAt(seq: number): void {
+    const old = this.#segments;
+    closeSync(this.#fd);
+    for (const first of old) unlinkSync(segmentPath(this.#dir, first));
+    this.#fd = createSegment(this.#dir, seq);
+    this.#segments = [seq];
+    this.#size = 0;
+    this.#nextSeq = seq;
+    this.#syncedSeq = seq - 1;
+  }
+
   get lastSeq(): number {
     return this.#nextSeq - 1;
   }

@@ -1,4 +1,4 @@
-import type { BlockRecord, ChainStore, Head, Undo } from '#src/chain/store.ts';
+import type { BlockRecord, ChainStore, EpochRecord, Head, Undo } from '#src/chain/store.ts';
 import { sha256 } from '#src/crypto/sha256.ts';
 import { decodeHistoryEntry, encodeHistoryEntry, type HistoryEntry } from '#src/history/history.ts';
 import { type Account, decodeAccount, encodeAccount } from '#src/ledger/state/account.ts';
@@ -8,10 +8,12 @@ import { EXIT, UserError } from '#src/lib/failure.ts';
 import { type Address, addressFromBytes, addressToBytes } from '#src/types/address.ts';
 import { type Hash, hashFromBytes, hashToBytes, keccakHash } from '#src/types/hash.ts';
 import type { Nibbles } from '#src/types/nibbles.ts';
-import { decodeRlp, encodeRlp, isRlpList, type RlpItem } from '#src/types/rlp.ts';
-import { asHeight, type Height } from '#src/types/units.ts';
+import { encodeRlp } from '#src/types/rlp.ts';
+import { asHeight, type Epoch, type Height } from '#src/types/units.ts';
 import { type Change, DamageError, type Entry, type Shelf } from './shelf.ts';
+import { bytesOf, listOf } from './stored.ts';
 import { SCHEMA_VERSION } from './tables.ts';
+import { decodeUndo, encodeUndo } from './undo.ts';
 
 /** Final blocks whose earlier state can still be asked for. */
 export const undoBlocksMax = 128;
@@ -129,6 +131,12 @@ export class ShelfChainStore implements ChainStore {
 
   certificate(height: Height): Uint8Array | null {
     return this.#shelf.get('certificates', heightKey(height));
+  }
+
+  epoch(epoch: Epoch): EpochRecord | null {
+    const bytes = this.#shelf.get('epochs', uintToBytes(BigInt(epoch), 8));
+    if (bytes === null) return null;
+    return { epoch, boundary: asHeight(readUint(bytes, 0)), validators: bytes.slice(8) };
   }
 
   locate(transaction: Hash): { height: Height; index: number } | null {
@@ -263,6 +271,11 @@ export class ShelfChainStore implements ChainStore {
     for (const { owner, path, node } of changes.trieNodes) {
       out.push({ table: 'trie', key: nodeKey(owner, path), value: node });
     }
+    if (record.nextEpoch !== null) {
+      const { epoch, boundary, validators } = record.nextEpoch;
+      const value = concatBytes(heightKey(boundary), validators);
+      out.push({ table: 'epochs', key: uintToBytes(BigInt(epoch), 8), value });
+    }
     out.push({ table: 'undo', key: at, value: encodeUndo(changes.before) });
   }
 }
@@ -332,60 +345,10 @@ function decodeHead(bytes: Uint8Array): Head {
   };
 }
 
-function encodeUndo({ accounts, slots }: Undo): Uint8Array {
-  return encodeRlp([
-    [...accounts].map(([address, account]) => [
-      addressToBytes(address),
-      account === null ? EMPTY_BYTES : encodeAccount(account),
-    ]),
-    [...slots].map(([address, values]) => [
-      addressToBytes(address),
-      [...values].map(([key, value]) => [new Uint8Array(Buffer.from(key, 'hex')), value]),
-    ]),
-  ]);
-}
-
-function decodeUndo(bytes: Uint8Array): Undo {
-  const [accountItems, slotItems] = listOf(bytes);
-  const accounts = new Map<Address, Account | null>();
-  for (const item of listOf(accountItems)) {
-    const [address, account] = listOf(item);
-    const value = bytesOf(account);
-    accounts.set(
-      addressFromBytes(bytesOf(address)),
-      value.length === 0 ? null : decodeAccount(value),
-    );
-  }
-  const slots = new Map<Address, Map<SlotKey, Uint8Array>>();
-  for (const item of listOf(slotItems)) {
-    const [address, values] = listOf(item);
-    const map = new Map<SlotKey, Uint8Array>();
-    for (const pair of listOf(values)) {
-      const [key, value] = listOf(pair);
-      map.set(Buffer.from(bytesOf(key)).toString('hex'), bytesOf(value));
-    }
-    slots.set(addressFromBytes(bytesOf(address)), map);
-  }
-  return { accounts, slots };
-}
-
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function readUint(bytes: Uint8Array, at: number): bigint {
   return viewOf(bytes).getBigUint64(at);
-}
-
-/** Of values whose checksum held; another shape means that this program did not write them. */
-function listOf(item: RlpItem | undefined): readonly RlpItem[] {
-  const decoded = item instanceof Uint8Array ? decodeRlp(item, item.length) : null;
-  const value = decoded === null ? item : decoded.ok ? decoded.value : undefined;
-  if (!isRlpList(value)) throw new DamageError('a stored list is not one');
-  return value;
-}
-
-function bytesOf(item: RlpItem | undefined): Uint8Array {
-  if (!(item instanceof Uint8Array)) throw new DamageError('a stored string is not one');
-  return item;
 }

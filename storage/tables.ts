@@ -31,9 +31,11 @@ export const TABLES = {
   commits: 0x0d,
   /** height u64 -> 20-byte sender of each transaction */
   senders: 0x0e,
+  /** epoch u64 -> height u64 of the last block before it, RLP list of its validators */
+  epochs: 0x0f,
 } as const;
 
 export type Table = keyof typeof TABLES;
 
 /** Raised when a table's key or value changes shape; an older program refuses a newer number. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;

@@ -1,6 +1,7 @@
 import { SingleBar } from 'cli-progress';
 import { Command } from 'commander';
-import { describeDivergence, replay } from '#src/audit/replay.ts';
+import { describeDivergence } from '#src/audit/divergence.ts';
+import { replay } from '#src/audit/replay.ts';
 import { chainOf } from '#src/chain/genesisChain.ts';
 import { EXIT } from '#src/lib/failure.ts';
 import { asWei, formatAmount } from '#src/types/units.ts';

@@ -1,9 +1,9 @@
+import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { Chain } from '#src/chain/chain.ts';
 import { chainOf } from '#src/chain/genesisChain.ts';
 import { toHex } from '#src/lib/bytes.ts';
 import { genesisWarnings } from '#src/types/genesis.ts';
-import { AppendLog } from '#storage/appendLog.ts';
 import { ShelfChainStore } from '#storage/chainStore.ts';
 import { LevelShelf } from '#storage/levelShelf.ts';
 import { createDataDir, type DataDir, readText, resolveDataDir, sealDataDir } from '../dataDir.ts';
@@ -23,6 +23,10 @@ export function initCommand(): Command {
     .action(init);
 }
 
+const NO_JOURNAL =
+  'warning: the keys are here without their consensus/ directory, the record of what they signed: ' +
+  'the node follows until the next epoch; put the newest copy of that directory back if you have it';
+
 async function init(options: InitOptions): Promise<void> {
   const path = resolveDataDir(options.dataDir);
   const dir = createDataDir(path, readText(options.genesis), options.genesis);
@@ -37,6 +41,7 @@ async function init(options: InitOptions): Promise<void> {
   const lines = [
     `${path} is ready for network ${dir.networkId}`,
     isValidator ? 'this node is a validator' : 'this node follows; genesis does not name its key',
+    ...(existsSync(dir.consensus) ? [] : [NO_JOURNAL]),
     ...genesisWarnings(dir.genesis).map((warning) => `warning: ${warning}`),
     `start it: mpbp start --data-dir ${path}`,
   ];
@@ -44,11 +49,10 @@ async function init(options: InitOptions): Promise<void> {
   makeOutput(options.json).result(data, lines.join('\n'));
 }
 
-/** The database with block 0 in it, the empty journal, the identity: made here and nowhere else. */
+/** The database with block 0 in it, and the identity: made here and nowhere else. */
 export async function createChain(dir: DataDir): Promise<void> {
   const store = await ShelfChainStore.open(await LevelShelf.create(dir.chain));
   await Chain.create(chainOf(dir.genesis), store);
   await store.close();
-  await AppendLog.open(dir.consensus).log.close();
   sealDataDir(dir);
 }

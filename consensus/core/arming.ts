@@ -3,7 +3,7 @@ import { hasOneHonest } from '#src/types/validatorSet.ts';
 import { VoteKind } from '#src/types/vote.ts';
 import { pushPending, reached } from './output.ts';
 import { recordOf, type State } from './state.ts';
-import { hasUnfinalized } from './tree.ts';
+import { findParent, hasUnfinalized } from './tree.ts';
 
 /** Design 2.8: a view's timers run from here, so that an idle network stays silent. */
 export function arm(s: State): void {
@@ -11,7 +11,9 @@ export function arm(s: State): void {
   const at = recordOf(s, s.view);
   const armed =
     s.pending ||
+    tipIsBoundary(s) ||
     tipIsOpen(s) ||
+    boundaryDue(s) ||
     heartbeatDue(s) ||
     at.proposal !== null ||
     at.weightOf(VoteKind.Notarize) > 0n ||
@@ -25,6 +27,17 @@ export function arm(s: State): void {
 export function tipIsOpen(s: State): boolean {
   if (!hasUnfinalized(s)) return false;
   return reached(s, s.enteredAt + s.options.timing.minEmptyIntervalMs);
+}
+
+/** Validators that were voted in wait for blocks, not for a heartbeat (besu#11109). */
+export function boundaryDue(s: State): boolean {
+  return s.boundary && reached(s, s.enteredAt + s.options.timing.minEmptyIntervalMs);
+}
+
+/** The last block of an epoch is work until it is final: it is proposed again at once. */
+function tipIsBoundary(s: State): boolean {
+  const parent = findParent(s, s.view);
+  return parent.t === 'found' && s.blocks.get(parent.hash)?.epochEnd === true;
 }
 
 /** A new network makes its first block at once, so that everyone sees that it lives. */

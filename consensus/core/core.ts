@@ -16,6 +16,7 @@
  *   R6  NULLIFY when time is up or the leader failed, never after own FINALIZE
  *   R7  own votes count only when they are durable
  *   R8  a finalization commits a block with its ancestors
+ *   R10 the last block of an epoch is proposed again until it is final; nothing else extends it
  *   R9  stale traffic is answered with the newest finalization
  *   R11 at a standstill, certificates and own votes are sent again, boundedly
  *
@@ -32,16 +33,17 @@ import { arm } from './arming.ts';
 import { addCertificate, addVote, enterHighest } from './certificates.ts';
 import { viewsAheadMax } from './limits.ts';
 import { onBuilt, onDurable, onMessage } from './messages.ts';
-import { scheduleWake, sendStatus } from './output.ts';
+import { report, scheduleWake, sendStatus } from './output.ts';
 import { propose } from './propose.ts';
+import { recall } from './recall.ts';
 import { retry } from './standstill.ts';
-import { leaderOf, makeState, recordOf, type State } from './state.ts';
+import { leaderOf, makeState, nextEpoch, recordOf, type State } from './state.ts';
 import { advance, commitFinal, findParent } from './tree.ts';
 import type { Block, CoreOptions, Effect, Floor, Input, JournalRecord } from './types.ts';
 import { followNotarized, giveUp, notarize } from './vote.ts';
 
 export class Core {
-  readonly #state: State;
+  #state: State;
   #started = false;
 
   constructor(options: CoreOptions, floor: Floor, floorCertificate: Certificate | null) {
@@ -50,6 +52,18 @@ export class Core {
 
   get options(): CoreOptions {
     return this.#state.options;
+  }
+  /** Own position in the set; null while this node does not sign, in this epoch or at all. */
+  get me(): number | null {
+    return this.#state.me;
+  }
+  /** Whether peers still have to say which of this node's votes they hold. */
+  get isRecalling(): boolean {
+    return this.#state.recall !== null;
+  }
+  /** The epoch's last block is final; the next epoch waits for its block to be on disk. */
+  get hasEnded(): boolean {
+    return this.#state.ended;
   }
   get view(): View {
     return this.#state.view;
@@ -100,28 +114,28 @@ export class Core {
   restore(record: JournalRecord): void {
     const s = this.#state;
     if (record.t === 'certificate') {
-      // The journal has it: nothing to keep again.
-      const before = s.effects.length;
       addCertificate(s, record.certificate, false);
-      s.effects.length = before;
+      // The journal has it: nothing to keep again.
+      s.effects = s.effects.filter(({ t }) => t !== 'keep');
       return;
     }
     const { vote, block } = record;
-    const { view, kind } = vote.statement;
-    if (view <= s.floor.view) return;
+    const { view, kind, epoch, parentView } = vote.statement;
+    if (epoch !== s.options.epoch || view <= s.floor.view) return;
     const at = recordOf(s, view);
     at.own[kind] = { statement: vote.statement, seq: 0, vote };
     if (block !== null) {
       s.blocks.set(block.hash, block);
-      const leads = s.options.schedule.leaderOf(view) === s.options.me;
-      if (leads) at.proposal = { view, block, vote, justify: [] };
+      const leads = s.options.schedule.leaderOf(view) === s.me;
+      if (leads) at.proposal = { view, parentView, block, vote, justify: [] };
     }
     addVote(s, vote);
   }
 
   step(input: Input): Effect[] {
+    if (this.#state.halted) return [];
+    if (input.event.t === 'epoch') this.#state = nextEpoch(this.#state, input.event);
     const s = this.#state;
-    if (s.halted) return [];
     s.now = input.now;
     s.wall = input.wall;
     if (!this.#started) {
@@ -157,10 +171,16 @@ function on(s: State, { event }: Input): void {
       return;
     case 'pending':
       s.pending = event.has;
+      s.boundary = event.boundary;
       return;
     case 'synced':
       if (event.floor.view > s.floor.view) advance(s, event.floor, event.certificate);
       return;
+    case 'epoch':
+      s.enteredAt = s.now;
+      s.effects.push({ t: 'lookForPending' });
+      report(s, { t: 'view', view: s.view });
+      return sendStatus(s, 'all');
     case 'stop':
       s.stopping = true;
       return;
@@ -171,13 +191,16 @@ function on(s: State, { event }: Input): void {
 function evaluate(s: State): void {
   s.wakeAt = Number.POSITIVE_INFINITY;
   s.wanted = new Set();
-  commitFinal(s);
-  enterHighest(s);
-  followNotarized(s);
-  arm(s);
-  propose(s);
-  notarize(s);
-  giveUp(s);
+  if (!s.ended) commitFinal(s);
+  if (!s.ended) {
+    enterHighest(s);
+    recall(s);
+    followNotarized(s);
+    arm(s);
+    propose(s);
+    notarize(s);
+    giveUp(s);
+  }
   retry(s);
   s.fetches.keepOnly(s.wanted);
   scheduleWake(s);

@@ -4,6 +4,8 @@ export const viewsAheadMax = 64;
 export const justifyNullificationsMax = 32;
 /** What all certificates inside a proposal may take. */
 export const justifyBytesMax = 192 * 1024;
+/** Votes of a restarted validator that one peer tells it of. */
+export const recalledVotesMax = 64;
 /** Views whose certificates are sent again at a standstill. */
 export const standstillViewsMax = 16;
 /** The gap, in blocks, from which a range is fetched instead of single blocks. */

@@ -5,8 +5,9 @@ import type { View } from '#src/types/units.ts';
 import { type Vote, VoteKind } from '#src/types/vote.ts';
 import { addCertificate, addVote } from './certificates.ts';
 import { justifyNullificationsMax, viewsAheadMax } from './limits.ts';
-import { help, mayAnswer, report, send, sendProposal } from './output.ts';
-import { cast, nullify } from './ownVotes.ts';
+import { help, mayAnswer, send, sendProposal } from './output.ts';
+import { castNotarize, castNullify } from './ownVotes.ts';
+import { onRecall, onRecalled, recognise } from './recall.ts';
 import { recordOf, type State } from './state.ts';
 import type { Block, BuildOutcome, Message, Peer, Proposal } from './types.ts';
 
@@ -22,12 +23,7 @@ export function onMessage(s: State, from: Peer, message: Message): void {
       for (const certificate of message.certificates) addCertificate(s, certificate, false);
       return;
     case 'status':
-      if (message.certificate === null) {
-        // A peer at genesis: tell it where the chain is.
-        if (s.floorCertificate !== null) help(s, from);
-      } else if (message.certificate.statement.view < s.floor.view) help(s, from);
-      else addCertificate(s, message.certificate, false);
-      return;
+      return onStatus(s, from, message.certificate);
     case 'getCertificates':
       return onGetCertificates(s, from, message.from, message.to);
     case 'getBlock': {
@@ -36,13 +32,27 @@ export function onMessage(s: State, from: Peer, message: Message): void {
       return;
     }
     case 'block':
-      onBlock(s, message.block);
+      return onBlock(s, message.block);
+    case 'recall':
+      return onRecall(s, from, message.epoch);
+    case 'recalled':
+      return onRecalled(s, from, message.epoch, message.votes);
   }
+}
+
+/** What a peer has as final: where that is less than ours, it is told. */
+function onStatus(s: State, from: Peer, certificate: Certificate | null): void {
+  const isOfEpoch = certificate?.statement.epoch === s.options.epoch;
+  // A peer at genesis or at the base of this epoch has nothing of this epoch to show.
+  const theirs = isOfEpoch ? certificate.statement.view : 0;
+  if (theirs < s.floor.view) help(s, from);
+  else if (certificate !== null) addCertificate(s, certificate, false);
 }
 
 function onVote(s: State, from: Peer, vote: Vote): void {
   const { epoch, view } = vote.statement;
   if (epoch !== s.options.epoch) return;
+  recognise(s, vote);
   if (view <= s.floor.view) return help(s, from);
   if (view > s.view + viewsAheadMax) return;
   addVote(s, vote);
@@ -60,9 +70,13 @@ function onProposal(s: State, from: Peer, proposal: Proposal): void {
     statement.kind === VoteKind.Notarize &&
     statement.epoch === block.epoch &&
     statement.view === view &&
-    statement.parentView === block.parentView &&
+    statement.parentView === proposal.parentView &&
     statement.blockHash === block.hash;
-  if (signer !== leader || !speaksOfBlock || block.view !== view) return;
+  if (signer !== leader || !speaksOfBlock) return;
+  // R10: only the last block of an epoch is ever proposed again, and then on itself.
+  const isNew = block.view === view && block.parentView === proposal.parentView;
+  const isRepeated = block.epochEnd && block.view < view && block.view <= proposal.parentView;
+  if (!isNew && !isRepeated) return;
   for (const certificate of proposal.justify) addCertificate(s, certificate, false);
   if (view <= s.floor.view) return;
   const at = recordOf(s, view);
@@ -72,7 +86,6 @@ function onProposal(s: State, from: Peer, proposal: Proposal): void {
     s.blocks.set(block.hash, block);
   } else if (at.proposal.block.hash !== block.hash && !at.equivocated) {
     at.equivocated = true;
-    report(s, { t: 'equivocation', view, signer });
   }
   addVote(s, vote);
 }
@@ -103,7 +116,7 @@ function onGetCertificates(s: State, from: Peer, low: View, high: View): void {
 export function onDurable(s: State, seq: number, signature: Uint8Array): void {
   const cast = s.casts.get(seq);
   s.casts.delete(seq);
-  const me = s.options.me;
+  const { me } = s;
   if (cast === undefined || me === null) return;
   const at = s.views.get(cast.view);
   const own = at?.own[cast.kind];
@@ -112,7 +125,8 @@ export function onDurable(s: State, seq: number, signature: Uint8Array): void {
   own.vote = vote;
   const block = at.ownBlock;
   if (cast.kind === VoteKind.Notarize && block !== null) {
-    at.proposal = { view: at.view, block, vote, justify: [] };
+    const { parentView } = own.statement;
+    at.proposal = { view: at.view, parentView, block, vote, justify: [] };
     at.receivedWall = s.wall;
     sendProposal(s, at.proposal);
   } else {
@@ -130,13 +144,13 @@ export function onBuilt(s: State, view: View, parentHash: Hash, outcome: BuildOu
   if (outcome.t === 'nothing') {
     s.pending = false;
   } else if (outcome.t === 'failed') {
-    nullify(s, 'build-failed');
+    castNullify(s, 'build-failed');
   } else {
     const { block } = outcome;
     s.blocks.set(block.hash, block);
     s.execution.set(block.hash, 'valid');
     at.ownBlock = block;
-    cast(s, at, VoteKind.Notarize, block);
+    castNotarize(s, at, block, block.parentView);
   }
 }
 

@@ -11,7 +11,7 @@ export function send(s: State, to: Peer | 'all', message: Message): void {
 }
 
 export function sendProposal(s: State, proposal: Proposal): void {
-  const { parentView } = proposal.block;
+  const { parentView } = proposal;
   const justify: Certificate[] = [];
   // Room for them is left in a message beside the largest block; a set of 128 fills it with 23.
   const eachBytes = 80 + 64 * s.options.set.validators.length;
@@ -22,7 +22,7 @@ export function sendProposal(s: State, proposal: Proposal): void {
   );
   const parent = s.views.get(parentView);
   const certified =
-    parentView === s.floor.view
+    parentView === s.floor.view && parentView > 0
       ? s.floorCertificate
       : (parent?.finalized ?? parent?.notarized ?? null);
   if (certified !== null) justify.push(certified);
@@ -54,12 +54,12 @@ export function mayAnswer(s: State, from: Peer): boolean {
 
 /** Without this a payment known to one node makes it give up every view alone (design 2.8). */
 export function pushPending(s: State): void {
-  const { schedule, set, me } = s.options;
+  const { schedule, set } = s.options;
   const to = new Set<Peer>();
   for (let ahead = 0; ahead < 3; ahead++) {
     const index = schedule.leaderOf((s.view + ahead) as View);
     const peer = set.validators[index]?.peerId;
-    if (index !== me && peer !== undefined) to.add(peer);
+    if (index !== s.me && peer !== undefined) to.add(peer);
   }
   s.effects.push({ t: 'pushPending', to: [...to] });
 }

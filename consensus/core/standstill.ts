@@ -31,6 +31,6 @@ export function retry(s: State): void {
       if (own?.vote) send(s, 'all', { t: 'vote', vote: own.vote });
     }
   }
-  if (at.proposal !== null && leaderOf(s) === s.options.me) sendProposal(s, at.proposal);
+  if (at.proposal !== null && leaderOf(s) === s.me) sendProposal(s, at.proposal);
   if (s.pending) pushPending(s);
 }

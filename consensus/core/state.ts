@@ -1,14 +1,20 @@
 import type { Certificate } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { View } from '#src/types/units.ts';
-import type { VoteKind } from '#src/types/vote.ts';
+import type { Vote, VoteKind } from '#src/types/vote.ts';
 import { Fetches } from './fetches.ts';
-import type { Block, CoreOptions, Effect, Floor, Peer } from './types.ts';
+import type { Block, CoreOptions, Effect, Event, Floor, Peer } from './types.ts';
 import { ViewRecord } from './views.ts';
 
 /** What one node knows of one epoch. Only the rules of this folder change it. */
 export type State = {
   readonly options: CoreOptions;
+  /** Own position in the set; null for a node that does not sign in this epoch. */
+  me: number | null;
+  /** Who has told which votes of ours they hold; null once that is enough to sign. */
+  recall: { readonly heard: Set<number>; askedAt: number } | null;
+  /** The epoch's last block is final: nothing more is signed in it. */
+  ended: boolean;
   view: View;
   /** The newest final block; nothing at or below its view is kept. */
   floor: Floor;
@@ -22,6 +28,8 @@ export type State = {
   retriedAt: number;
   statusAt: number;
   pending: boolean;
+  /** A change of the validators waits for blocks to reach its boundary. */
+  boundary: boolean;
   stopping: boolean;
   halted: boolean;
   building: { view: View; parentHash: Hash } | null;
@@ -39,6 +47,8 @@ export type State = {
   /** Leaders that let this node's timer run out, until they are heard of again. */
   readonly suspects: Set<number>;
   readonly answeredAt: Map<Peer, number>;
+  /** The newest vote of each validator, whatever became of its view. */
+  readonly newestVotes: Map<number, Vote>;
   readonly fetches: Fetches;
   /** What this step found missing: fetches of anything else are forgotten. */
   wanted: Set<string>;
@@ -51,8 +61,15 @@ export function makeState(
 ): State {
   const peers = options.set.validators.map((validator) => validator.peerId);
   const { fetchRetryMs, fetchRetryMaxMs } = options.timing;
+  const { me } = options;
   return {
     options,
+    me,
+    recall:
+      me === null || options.record === 'proven'
+        ? null
+        : { heard: new Set([me]), askedAt: Number.NEGATIVE_INFINITY },
+    ended: false,
     view: (floor.view + 1) as View,
     floor,
     floorCertificate,
@@ -63,6 +80,7 @@ export function makeState(
     retriedAt: Number.NEGATIVE_INFINITY,
     statusAt: Number.NEGATIVE_INFINITY,
     pending: false,
+    boundary: false,
     stopping: false,
     halted: false,
     building: null,
@@ -77,8 +95,30 @@ export function makeState(
     casts: new Map(),
     suspects: new Set(),
     answeredAt: new Map(),
+    newestVotes: new Map(),
     fetches: new Fetches(peers, fetchRetryMs, fetchRetryMaxMs),
     wanted: new Set(),
+  };
+}
+
+/**
+ * The state in which the next epoch begins: its views start again at 1 on the boundary block. What
+ * belongs to the process goes over; sequence numbers too, so that a late `durable` names nothing.
+ */
+export function nextEpoch(
+  s: State,
+  { options, floor, certificate }: Extract<Event, { t: 'epoch' }>,
+): State {
+  const recalled = s.options.me !== null && s.recall === null;
+  const record = recalled ? 'proven' : options.record;
+  return {
+    ...makeState({ ...options, record }, { ...floor, view: 0 as View }, certificate),
+    now: s.now,
+    wall: s.wall,
+    statusAt: s.statusAt,
+    stopping: s.stopping,
+    nextSeq: s.nextSeq,
+    answeredAt: s.answeredAt,
   };
 }
 

@@ -44,6 +44,8 @@ export function commitFinal(s: State): void {
   const tip = path.at(-1);
   if (tip === undefined) return;
   s.effects.push({ t: 'commit', blocks: path, certificate: best });
+  // R10: what is left of this epoch is to answer those who have not seen its end.
+  s.ended = tip.epochEnd;
   const { hash, height, timestampMs } = tip;
   advance(s, { view: best.statement.view, hash, height, timestampMs }, best);
 }

@@ -20,6 +20,8 @@ export type Block = {
   readonly proposer: number;
   readonly timestampMs: number;
   readonly transactions: number;
+  /** The last block of its epoch: its child is decided by the next set. */
+  readonly epochEnd: boolean;
   readonly content: unknown;
 };
 
@@ -53,6 +55,13 @@ export type CoreOptions = {
   readonly schedule: Schedule;
   /** Own position in the set, or null for a node that observes and never signs. */
   readonly me: number | null;
+  /**
+   * Peers are asked which of this node's votes they hold before it signs anything: its own record
+   * may be older than what it signed. `sound`: the record reaches to the last signature as far as
+   * this node knows. `lost`: it does not, and nothing is signed in the epoch in which peers answer.
+   * `proven`: it was asked for in an earlier epoch, by this process.
+   */
+  readonly record: 'proven' | 'sound' | 'lost';
   readonly timing: Timing;
   /** A proposer stops adding payments on top of this many blocks that are not final. */
   readonly unfinalizedMax: number;
@@ -61,6 +70,8 @@ export type CoreOptions = {
 export type Proposal = {
   /** The view in which it is proposed, which a re-proposed block's own view is not. */
   readonly view: View;
+  /** Where the certified block stands on which it is proposed: for a re-proposed one, itself. */
+  readonly parentView: View;
   readonly block: Block;
   /** The leader's NOTARIZE: the proposal's authentication. */
   readonly vote: Vote;
@@ -77,7 +88,10 @@ export type Message =
   | { readonly t: 'getCertificates'; readonly epoch: Epoch; readonly from: View; readonly to: View }
   | { readonly t: 'certificates'; readonly certificates: readonly Certificate[] }
   | { readonly t: 'getBlock'; readonly hash: Hash }
-  | { readonly t: 'block'; readonly block: Block };
+  | { readonly t: 'block'; readonly block: Block }
+  /** Which votes of mine do you hold? */
+  | { readonly t: 'recall'; readonly epoch: Epoch }
+  | { readonly t: 'recalled'; readonly epoch: Epoch; readonly votes: readonly Vote[] };
 
 /** A record of the journal, fed back through `restore`. */
 export type JournalRecord =
@@ -104,10 +118,20 @@ export type Event =
       readonly outcome: BuildOutcome;
     }
   | { readonly t: 'executed'; readonly hash: Hash; readonly valid: boolean }
-  /** Whether a valid payment waits that is not in the chain of unfinalized blocks. */
-  | { readonly t: 'pending'; readonly has: boolean }
+  /**
+   * Whether a valid payment waits that is not in the chain of unfinalized blocks; and whether a
+   * change of the validators waits for its boundary, which blocks have to reach.
+   */
+  | { readonly t: 'pending'; readonly has: boolean; readonly boundary: boolean }
   /** Blocks fetched with their certificate were committed without the core's help. */
   | { readonly t: 'synced'; readonly floor: Floor; readonly certificate: Certificate }
+  /** The boundary block is on disk: the next epoch begins on it. */
+  | {
+      readonly t: 'epoch';
+      readonly options: CoreOptions;
+      readonly floor: Floor;
+      readonly certificate: Certificate;
+    }
   /** The program ends: give the turn up at once rather than let others wait. */
   | { readonly t: 'stop' };
 
@@ -122,8 +146,20 @@ export type Metric =
       readonly leader: number;
       readonly why: NullifyReason;
     }
-  | { readonly t: 'equivocation'; readonly view: View; readonly signer: number }
+  /** Two signed votes of one validator that contradict each other (design 2.13). */
+  | {
+      readonly t: 'equivocation';
+      readonly view: View;
+      readonly signer: number;
+      readonly first: Vote;
+      readonly second: Vote;
+    }
+  | { readonly t: 'abstain'; readonly why: AbstainReason }
+  | { readonly t: 'recalled' }
   | { readonly t: 'standstill'; readonly view: View };
+
+/** A vote with this node's key that it does not know of, or a record that was lost. */
+export type AbstainReason = 'unknown-vote' | 'record-lost';
 
 export type NullifyReason =
   | 'leader-timeout'

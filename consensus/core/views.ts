@@ -30,8 +30,8 @@ export class ViewRecord {
     3: null,
   };
   readonly #tallies = new Map<string, Tally>();
-  /** Statements by `signer.kind`: two at most, the second is proof of a fault. */
-  readonly #statements = new Map<string, string[]>();
+  /** Votes by `signer.kind`: two at most, the second is proof of a fault. */
+  readonly #votes = new Map<string, Vote[]>();
 
   constructor(view: View) {
     this.view = view;
@@ -47,14 +47,15 @@ export class ViewRecord {
     return this.certificates[VoteKind.Finalize];
   }
 
-  /** Counts a verified vote once; tells what it led to. */
-  add(vote: Vote, set: ValidatorSet): 'counted' | 'known' | 'conflict' | 'refused' {
+  /** Counts a verified vote once; false where it was counted before, or is one too many. */
+  add(vote: Vote, set: ValidatorSet): boolean {
     const key = statementKey(vote.statement);
     const slot = `${vote.signer}.${vote.statement.kind}`;
-    const seen = this.#statements.get(slot) ?? [];
-    if (seen.includes(key)) return 'known';
-    if (seen.length >= 2) return 'refused';
-    this.#statements.set(slot, [...seen, key]);
+    const seen = this.#votes.get(slot) ?? [];
+    if (seen.length >= 2 || seen.some(({ statement }) => statementKey(statement) === key)) {
+      return false;
+    }
+    this.#votes.set(slot, [...seen, vote]);
     let tally = this.#tallies.get(key);
     if (tally === undefined) {
       tally = { statement: vote.statement, weight: 0n, votes: [] };
@@ -62,7 +63,24 @@ export class ViewRecord {
     }
     tally.votes.push(vote);
     tally.weight += set.validators[vote.signer]?.stake ?? 0n;
-    return seen.length === 1 ? 'conflict' : 'counted';
+    return true;
+  }
+
+  /**
+   * An earlier vote that no honest validator could have cast beside this one (design 2.13): another
+   * NOTARIZE, another FINALIZE, or one of NULLIFY and FINALIZE beside the other.
+   */
+  contradicts({ statement, signer }: Vote): Vote | null {
+    const { kind } = statement;
+    const [same] = this.#votes.get(`${signer}.${kind}`) ?? [];
+    if (same !== undefined && statementKey(same.statement) !== statementKey(statement)) return same;
+    if (kind === VoteKind.Notarize) return null;
+    const other = kind === VoteKind.Nullify ? VoteKind.Finalize : VoteKind.Nullify;
+    return this.#votes.get(`${signer}.${other}`)?.[0] ?? null;
+  }
+
+  votesOf(signer: number): Vote[] {
+    return [1, 2, 3].flatMap((kind) => this.#votes.get(`${signer}.${kind}`) ?? []);
   }
 
   /** The certificate for this statement, once its signers are a quorum. */

@@ -2,10 +2,10 @@
 import type { View } from '#src/types/units.ts';
 import { VoteKind } from '#src/types/vote.ts';
 import { fatal, patience, reached, timer, wakeIn, wantBlock, wantCertificates } from './output.ts';
-import { cast, finalize, nullify } from './ownVotes.ts';
+import { castFinalize, castNotarize, castNullify, maySign } from './ownVotes.ts';
 import { leaderOf, recordOf, type State } from './state.ts';
 import { ensureExecuted } from './tree.ts';
-import type { Block, Floor, NullifyReason } from './types.ts';
+import type { Block, Floor, NullifyReason, Proposal } from './types.ts';
 import type { ViewRecord } from './views.ts';
 
 /** R5, and the execution and fetching that it needs. */
@@ -22,7 +22,7 @@ export function followNotarized(s: State): void {
     const status = s.execution.get(blockHash);
     if (status === undefined) ensureExecuted(s, block);
     else if (status === 'invalid') return fatal(s, 'a notarized block is invalid here');
-    else if (status === 'valid' && at.notarized !== null) finalize(s, at, at.notarized);
+    else if (status === 'valid' && at.notarized !== null) castFinalize(s, at, at.notarized);
   }
 }
 
@@ -30,26 +30,34 @@ export function followNotarized(s: State): void {
 export function notarize(s: State): void {
   const at = recordOf(s, s.view);
   const proposal = at.proposal;
-  if (s.options.me === null || proposal === null) return;
+  if (!maySign(s) || proposal === null) return;
   if (at.own[VoteKind.Notarize] !== null || at.equivocated || at.refused) return;
-  const { block } = proposal;
-  if (!isCovered(s, at, block)) return;
-  const parent = block.parentHash === s.floor.hash ? s.floor : s.blocks.get(block.parentHash);
-  if (parent === undefined) return;
-  if (!fitsParent(s, at, block, parent)) {
-    at.refused = true;
-    return;
+  const { block, parentView } = proposal;
+  if (!isCovered(s, at, proposal)) return;
+  if (!isRepeated(proposal)) {
+    const parent = block.parentHash === s.floor.hash ? s.floor : s.blocks.get(block.parentHash);
+    if (parent === undefined) return;
+    if (!fitsParent(s, at, block, parent)) {
+      at.refused = true;
+      return;
+    }
+    if (!isTimely(s, at, block)) return;
   }
-  if (!isTimely(s, at, block)) return;
   const status = s.execution.get(block.hash);
   if (status === undefined) ensureExecuted(s, block);
   else if (status === 'invalid') at.refused = true;
-  else if (status === 'valid') cast(s, at, VoteKind.Notarize, block);
+  else if (status === 'valid') castNotarize(s, at, block, parentView);
+}
+
+/** R10: the last block of an epoch, proposed again on its own notarization. */
+function isRepeated({ block, view }: Proposal): boolean {
+  return block.epochEnd && block.view < view;
 }
 
 /** R4 d, e: the parent is certified and every view in the open interval is nullified. */
-function isCovered(s: State, at: ViewRecord, block: Block): boolean {
-  const { parentView, parentHash } = block;
+function isCovered(s: State, at: ViewRecord, proposal: Proposal): boolean {
+  const { block, parentView } = proposal;
+  const parentHash = isRepeated(proposal) ? block.hash : block.parentHash;
   const leader = s.options.schedule.leaderOf(at.view);
   if (parentView < s.floor.view || parentView >= at.view) {
     at.refused = true;
@@ -82,6 +90,8 @@ function isCovered(s: State, at: ViewRecord, block: Block): boolean {
 
 /** What can be judged without executing; a failure is permanent. */
 function fitsParent(s: State, at: ViewRecord, block: Block, parent: Block | Floor): boolean {
+  // R10: nothing else may extend the last block of an epoch.
+  if ('epochEnd' in parent && parent.epochEnd) return false;
   if (block.view !== at.view || block.proposer !== s.options.schedule.leaderOf(at.view)) {
     return false;
   }
@@ -105,10 +115,10 @@ function isTimely(s: State, at: ViewRecord, block: Block): boolean {
 /** R6. */
 export function giveUp(s: State): void {
   const at = recordOf(s, s.view);
-  if (s.options.me === null) return;
+  if (!maySign(s)) return;
   if (at.own[VoteKind.Nullify] !== null || at.own[VoteKind.Finalize] !== null) return;
   const why = reasonToGiveUp(s, at);
-  if (why !== null) nullify(s, why);
+  if (why !== null) castNullify(s, why);
 }
 
 function reasonToGiveUp(s: State, at: ViewRecord): NullifyReason | null {
@@ -116,12 +126,12 @@ function reasonToGiveUp(s: State, at: ViewRecord): NullifyReason | null {
   if (at.refused) return 'invalid';
   if (at.equivocated) return 'equivocation';
   if (at.leaderNullified) return 'leader-nullified';
-  if (s.stopping && leader === s.options.me && at.own[1] === null) return 'stopping';
+  if (s.stopping && leader === s.me && at.own[1] === null) return 'stopping';
   if (s.armedAt === null) return null;
   const silent = at.proposal === null && at.own[1] === null && s.building === null;
   if (silent && s.suspects.has(leader)) return 'suspect';
   if (silent && reached(s, s.armedAt + timer(s, s.options.timing.leaderMs))) {
-    if (leader !== s.options.me) s.suspects.add(leader);
+    if (leader !== s.me) s.suspects.add(leader);
     return 'leader-timeout';
   }
   return reached(s, s.armedAt + timer(s, s.options.timing.advanceMs)) ? 'advance-timeout' : null;

@@ -3,8 +3,8 @@ import type { Log } from '#src/lib/log.ts';
 import { type Certificate, decodeCertificate } from '#src/types/certificate.ts';
 import { decodeRlp, encodeRlp, isRlpList, rlpToUint, uintToRlp } from '#src/types/rlp.ts';
 import { VoteKind } from '#src/types/vote.ts';
+import { isAfter, type Position } from './journal.ts';
 import type { FinalRange, Ledger, Net } from './ports.ts';
-import type { Verifier } from './verifier.ts';
 
 export const rangeBlocksMax = 128;
 export const rangeBytesMax = 2 * 1024 * 1024;
@@ -15,7 +15,8 @@ export const answerBytesMax = 16 * 1024 * 1024;
 export type CatchUpOptions = {
   readonly ledger: Ledger;
   readonly net: Net;
-  readonly verifier: Verifier;
+  /** The code of what is wrong with a certificate of the epoch that this node is in, or null. */
+  judge(certificate: Certificate): string | null;
   readonly log: Log;
   /** Writes a verified range in the commit queue; false where it does not fit or is invalid. */
   importRange(blocks: readonly Block[], certificate: Certificate): Promise<boolean>;
@@ -35,13 +36,16 @@ export class CatchUp {
     this.#options = options;
   }
 
-  /** Runs until our chain has the view of this certificate, or every peer was tried in vain. */
-  async run(target: Certificate): Promise<void> {
+  /**
+   * Runs until our chain has come to this place, or every peer was tried in vain. The place need not
+   * be proven: an epoch is walked to one range after the other, each certified by its own set.
+   */
+  async run(target: Position): Promise<void> {
     if (this.#running) return;
     this.#running = true;
     try {
       let failures = 0;
-      while (this.#options.ledger.floor.view < target.statement.view) {
+      while (isAfter(target, this.#here())) {
         const peers = this.#options.net.connected();
         const peer = peers[this.#turn++ % Math.max(1, peers.length)];
         if (peer === undefined || failures > peers.length) return;
@@ -50,6 +54,11 @@ export class CatchUp {
     } finally {
       this.#running = false;
     }
+  }
+
+  #here(): Position {
+    const { electorate, floor } = this.#options.ledger;
+    return { epoch: electorate.epoch, view: floor.view };
   }
 
   async #fetchFrom(peer: string): Promise<boolean> {
@@ -80,10 +89,7 @@ export class CatchUp {
     if (!certificate.ok) return certificate.refusal.code;
     const { statement } = certificate.value;
     if (statement.kind !== VoteKind.Finalize) return 'RANGE_CERTIFICATE_KIND';
-    const wrong = this.#options.verifier.judge({
-      t: 'certificate',
-      certificate: certificate.value,
-    });
+    const wrong = this.#options.judge(certificate.value);
     if (wrong !== null) return wrong;
     const blocks: Block[] = [];
     let parent: { hash: string; height: bigint } = floor;
@@ -93,6 +99,7 @@ export class CatchUp {
       if (!block.ok) return block.refusal.code;
       const { parentHash, height } = block.value;
       if (parentHash !== parent.hash || height !== parent.height + 1n) return 'RANGE_LINK';
+      if (block.value.epoch !== statement.epoch) return 'RANGE_EPOCH';
       parent = block.value;
       blocks.push(block.value);
     }

@@ -2,7 +2,11 @@
  * Agreement's messages on the wire: `RLP [type, fields…]`, canonical, every list bounded before it
  * is walked. Numbers are safe integers; a certificate is its own byte format inside a string.
  */
-import { justifyNullificationsMax, standstillViewsMax } from '#consensus/core/limits.ts';
+import {
+  justifyNullificationsMax,
+  recalledVotesMax,
+  standstillViewsMax,
+} from '#consensus/core/limits.ts';
 import type { Block, Message, Proposal } from '#consensus/core/types.ts';
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
 import { type Certificate, decodeCertificate, encodeCertificate } from '#src/types/certificate.ts';
@@ -17,7 +21,7 @@ import {
   rlpToUint,
   uintToRlp,
 } from '#src/types/rlp.ts';
-import { asEpoch, asHeight, asView } from '#src/types/units.ts';
+import { asEpoch, asHeight, asView, type Epoch } from '#src/types/units.ts';
 import { type Statement, type Vote, VoteKind, ZERO_HASH } from '#src/types/vote.ts';
 
 const TYPES = [
@@ -29,13 +33,18 @@ const TYPES = [
   'certificates',
   'getBlock',
   'block',
+  'recall',
+  'recalled',
 ] as const satisfies readonly Message['t'][];
 
 /** A block of the greatest size, its justification, and room for framing. */
 export const messageBytesMax = 2 * 1024 * 1024 + 256 * 1024;
 const certificatesMax = Math.max(justifyNullificationsMax + 2, 2 * standstillViewsMax);
 
-export type MessageRefusal = { code: 'MESSAGE_MALFORMED'; what: string } | { code: string };
+export type MessageRefusal =
+  | { code: 'MESSAGE_MALFORMED'; what: string }
+  | { code: typeof FOREIGN; epoch: Epoch }
+  | { code: string };
 
 export type BlockCodec = {
   encode(block: Block): Uint8Array;
@@ -44,6 +53,8 @@ export type BlockCodec = {
 
 /** Not malformed, just not of any use here: dropped without a word. */
 export const UNWANTED = 'MESSAGE_UNWANTED';
+/** Of an epoch that this node is not in: its sender, or this node, is behind. */
+export const FOREIGN = 'MESSAGE_FOREIGN_EPOCH';
 
 /** Asked before a block is decoded, which is the dear part; a code refuses. */
 export type Gate = {
@@ -83,6 +94,10 @@ export function encodeMessage(message: Message, blocks: BlockCodec): Uint8Array 
       return encodeRlp([type, hashToBytes(message.hash)]);
     case 'block':
       return encodeRlp([type, blocks.encode(message.block)]);
+    case 'recall':
+      return encodeRlp([type, uintToRlp(message.epoch)]);
+    case 'recalled':
+      return encodeRlp([type, uintToRlp(message.epoch), message.votes.map(voteItems)]);
   }
 }
 
@@ -111,6 +126,8 @@ const FIELD_COUNTS: Readonly<Record<Message['t'], number>> = {
   certificates: 1,
   getBlock: 1,
   block: 1,
+  recall: 1,
+  recalled: 2,
 };
 
 function decodeFields(
@@ -155,6 +172,12 @@ function decodeFields(
       const block = blocks.decode(first);
       return block.ok ? accept({ t, block: block.value }) : block;
     }
+    case 'recall': {
+      const epoch = rlpToSafeInteger(first);
+      return epoch === null ? malformed('epoch') : accept({ t, epoch: asEpoch(epoch) });
+    }
+    case 'recalled':
+      return decodeRecalled(first, second);
   }
 }
 
@@ -169,6 +192,7 @@ function decodeProposal(
   const vote = decodeVote(voteItem);
   if (!vote.ok) return vote;
   const closed = gate.proposal(vote.value);
+  if (closed === FOREIGN) return refuse({ code: closed, epoch: vote.value.statement.epoch });
   if (closed !== null) return refuse({ code: closed });
   const justify = decodeCertificates(justifyItem);
   if (!justify.ok) return justify;
@@ -177,6 +201,7 @@ function decodeProposal(
   if (!block.ok) return block;
   return accept({
     view: asView(view),
+    parentView: vote.value.statement.parentView,
     block: block.value,
     vote: vote.value,
     justify: justify.value,
@@ -198,6 +223,24 @@ function decodeStatus(
   const certificate = certificateFrom(certificateItem);
   if (!certificate.ok) return certificate;
   return accept({ t, height: asHeight(height), certificate: certificate.value });
+}
+
+function decodeRecalled(
+  epochItem: RlpItem | undefined,
+  votesItem: RlpItem | undefined,
+): Verdict<Message, MessageRefusal> {
+  const epoch = rlpToSafeInteger(epochItem);
+  if (epoch === null || !isRlpList(votesItem)) return malformed('recalled');
+  // One view may add three votes beyond the limit that its sender keeps.
+  if (votesItem.length > recalledVotesMax + 6) return malformed('recalled votes');
+  const votes: Vote[] = [];
+  for (const item of votesItem) {
+    const vote = decodeVote(item);
+    if (!vote.ok) return vote;
+    if (vote.value.statement.epoch !== epoch) return malformed('recalled epoch');
+    votes.push(vote.value);
+  }
+  return accept({ t: 'recalled', epoch: asEpoch(epoch), votes });
 }
 
 function voteItems({ statement, signer, signature }: Vote): RlpItem[] {

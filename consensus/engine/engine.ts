@@ -5,12 +5,11 @@
  * else does, and blocks are written in the order in which they became final.
  */
 import { Core } from '#consensus/core/core.ts';
-import { makeSchedule } from '#consensus/core/schedule.ts';
 import type {
-  Block,
+  AbstainReason,
+  CoreOptions,
   Effect,
   Event,
-  Floor,
   Message,
   Metric,
   Timing,
@@ -18,24 +17,25 @@ import type {
 import type { Clock } from '#src/lib/clock.ts';
 import { InvariantError } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
-import type { Certificate } from '#src/types/certificate.ts';
 import type { Epoch } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
+import { Alarm } from './alarm.ts';
 import { answerRange, CatchUp } from './catchUp.ts';
 import { decodeMessage, encodeMessage, encodeStoredBlock, type Gate, UNWANTED } from './codec.ts';
+import { Commits } from './commits.ts';
 import { makeGate } from './gate.ts';
-import { Journal, type RecordLog, viewOf } from './journal.ts';
-import type { Ledger, Net, Signer } from './ports.ts';
+import { isAfter, Journal, type Position, positionOf, type RecordLog } from './journal.ts';
+import { membershipOf, warnOfAbstention, warnOfLostJournal } from './membership.ts';
+import { epochOf, OtherEpochs } from './otherEpochs.ts';
+import type { EngineStatus, Ledger, Net, Signer, Waiting } from './ports.ts';
 import { Verifier } from './verifier.ts';
 
 export type EngineOptions = {
   readonly networkId: Uint8Array;
-  readonly epoch: Epoch;
-  readonly set: ValidatorSet;
   readonly timing: Timing;
   readonly unfinalizedMax: number;
-  /** Null for a node that follows and never signs. */
-  readonly signer: Signer | null;
+  /** One for each key that this node may sign with; none where it follows and never signs. */
+  readonly signers: readonly Signer[];
   readonly ledger: Ledger;
   readonly net: Net;
   readonly clock: Clock;
@@ -43,16 +43,17 @@ export type EngineOptions = {
   readonly journal: {
     readonly log: RecordLog;
     readonly records: readonly { seq: number; payload: Uint8Array }[];
+    /** There was none, though it is made together with the key. */
+    readonly isNew: boolean;
     /** What the chain on disk knows the journal to have reached. */
     readonly seqMin: number;
   };
   onMetric(metric: Metric): void;
+  /** A new set decides, from this block's child on. */
+  onEpoch(epoch: Epoch, set: ValidatorSet): void;
   /** Our own bug, a broken promise of the disk, or proof that over a third of the stake lies. */
   onFatal(error: Error): void;
 };
-
-/** A timer that fires later than this waits for the messages that came meanwhile. */
-const lateTimerMs = 50;
 
 type Cast = Extract<Effect, { t: 'cast' }>;
 
@@ -60,64 +61,65 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #core: Core;
   readonly #journal: Journal;
-  readonly #verifier: Verifier;
+  #verifier: Verifier;
+  readonly #others: OtherEpochs;
   readonly #catchUp: CatchUp;
   readonly #gate: Gate;
   readonly #queue: Event[] = [];
   #running = false;
   #stopped = false;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #alarm: Alarm;
   #casts: Cast[] = [];
   #journalDirty = false;
-  #commits: Promise<void> = Promise.resolve();
+  readonly #commits: Commits;
   #signing: Promise<void> = Promise.resolve();
-  #pending = false;
+  #waiting: Waiting = { has: false, boundary: false };
+  #signer: Signer | null = null;
 
   constructor(options: EngineOptions) {
-    const { set, epoch, networkId, ledger, signer, journal, log } = options;
+    const { networkId, ledger, journal, log } = options;
     this.#options = options;
+    this.#alarm = new Alarm(options.clock, () => this.#push({ t: 'tick' }));
     this.#journal = new Journal(journal.log, ledger);
-    this.#verifier = new Verifier(set, epoch, networkId);
     const records = this.#journal.read(journal.records);
-    let me: number | null = null;
-    if (signer !== null) {
-      const index = set.validators.findIndex(({ consensusKey }) =>
-        Buffer.from(consensusKey).equals(signer.publicKey),
-      );
-      if (index >= 0) me = index;
+    const isLost = journal.isNew || this.#journal.lastSeq < journal.seqMin;
+    if (isLost && options.signers.length > 0) {
+      warnOfLostJournal(log, this.#journal.lastSeq, journal.seqMin);
+      const { seqMin } = journal;
+      this.#journal.beginAfterLoss(seqMin).catch((error: unknown) => this.#fail(error));
     }
-    if (me !== null && this.#journal.lastSeq < journal.seqMin) {
-      // Signing after forgetting what was signed is how honest validators double-sign.
-      log.error('consensus journal older than the chain: this node follows and does not sign', {
-        journal: this.#journal.lastSeq,
-        chain: journal.seqMin,
-        remedy: 'restore the newest consensus/ directory, or have the validator key rotated',
-      });
-      me = null;
-    }
-    this.#core = new Core(
-      {
-        epoch,
-        set,
-        me,
-        timing: options.timing,
-        unfinalizedMax: options.unfinalizedMax,
-        schedule: makeSchedule(set, epoch, networkId),
-      },
-      ledger.floor,
-      ledger.floorCertificate,
-    );
-    this.#gate = makeGate(this.#core, this.#verifier, ledger);
+    const { epoch, set } = ledger.electorate;
+    this.#verifier = new Verifier(set, epoch, networkId);
+    this.#core = new Core(this.#coreOptions(), ledger.floor, ledger.floorCertificate);
+    this.#gate = makeGate(this.#core, () => this.#verifier, ledger);
     this.#catchUp = new CatchUp({
       ledger,
       net: options.net,
-      verifier: this.#verifier,
+      judge: (certificate) => this.#verifier.judge({ t: 'certificate', certificate }),
       log,
-      importRange: (blocks, certificate) => this.#importRange(blocks, certificate),
+      importRange: (blocks, certificate) => this.#commits.importRange(blocks, certificate),
     });
+    this.#commits = new Commits({
+      ledger,
+      journalSeq: () => this.#journal.syncedSeq,
+      known: (statement, signer, signature) => this.#verifier.known(statement, signer, signature),
+      onCommitted: () => this.#afterCommit(),
+      onImported: (floor, certificate) => this.#push({ t: 'synced', floor, certificate }),
+      onFailed: (error) => this.#fail(error),
+    });
+    this.#others = new OtherEpochs({
+      ledger,
+      clock: options.clock,
+      here: () => this.#core.options.epoch,
+      send: (peer, message) => this.#send(peer, message),
+      tellStatus: (peer) => this.#push({ t: 'connected', peer }),
+      catchUp: (to) => this.#fetchTo(to),
+      pass: (from, message) => this.#push({ t: 'message', from, message }),
+    });
+    const floor = { epoch, view: ledger.floor.view };
     for (const record of records) {
-      if (viewOf(record) <= ledger.floor.view) continue;
-      if (record.t === 'vote' && me === null) continue;
+      if (!isAfter(positionOf(record), floor)) continue;
+      if (record.t === 'vote' && this.#core.me === null) continue;
       this.#core.restore(record);
     }
   }
@@ -132,26 +134,20 @@ export class Engine {
     this.#push({ t: 'stop' });
     await this.#signing;
     this.#stopped = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    await this.#commits;
+    this.#alarm.stop();
+    await this.#commits.close();
     await this.#journal.close();
   }
 
-  get status(): {
-    view: number;
-    floor: Floor;
-    leader: number;
-    validator: number | null;
-    armed: boolean;
-    suspects: readonly number[];
-    unfinalized: number;
-  } {
+  get status(): EngineStatus {
     const core = this.#core;
     return {
       view: core.view,
       floor: core.floor,
+      epoch: core.options.epoch,
       leader: core.leader,
-      validator: core.options.me,
+      validator: core.me,
+      recalling: core.isRecalling,
       armed: core.armedAt !== null,
       suspects: [...core.suspects],
       unfinalized: core.unfinalizedChain().length,
@@ -164,10 +160,10 @@ export class Engine {
 
   /** Whether something waits for a block may have changed. */
   poolChanged(): void {
-    const has = this.#hasPending();
-    if (!has && !this.#pending) return;
-    this.#pending = has;
-    this.#push({ t: 'pending', has });
+    const { has, boundary } = this.#look();
+    if (!has && !this.#waiting.has && boundary === this.#waiting.boundary) return;
+    this.#waiting = { has, boundary };
+    this.#push({ t: 'pending', has, boundary });
   }
 
   receive(peer: string, bytes: Uint8Array): void {
@@ -175,17 +171,24 @@ export class Engine {
     const { net, ledger } = this.#options;
     const decoded = decodeMessage(bytes, ledger, this.#gate);
     if (!decoded.ok) {
-      if (decoded.refusal.code === UNWANTED) return;
-      return net.penalize(peer, 'ban', decoded.refusal.code);
+      const { refusal } = decoded;
+      if (refusal.code === UNWANTED) return;
+      if ('epoch' in refusal) return this.#others.receive(peer, bytes, refusal.epoch, null);
+      return net.penalize(peer, 'ban', refusal.code);
     }
     const message = decoded.value;
+    const epoch = epochOf(message);
+    if (epoch !== null && epoch !== this.#core.options.epoch) {
+      return this.#others.receive(peer, bytes, epoch, message);
+    }
     if (message.t === 'getBlock') {
       const stored = ledger.finalBlock(message.hash);
       if (stored !== null) return net.send(peer, encodeStoredBlock(stored));
     }
     // A vote that cannot count any more is answered, not verified.
     const stale = message.t === 'vote' && !this.#core.wantsVote(message.vote.statement);
-    if (!stale) {
+    const own = message.t === 'vote' && message.vote.signer === this.#core.me;
+    if (!stale || own) {
       const wrong = this.#verifier.judge(message);
       if (wrong !== null) return net.penalize(peer, 'ban', wrong);
     }
@@ -237,7 +240,7 @@ export class Engine {
         return;
       case 'keep':
         // Who does not sign has nothing to prove by a journal.
-        if (this.#core.options.me === null) return;
+        if (this.#core.me === null) return;
         this.#journal.append({ t: 'certificate', certificate: effect.certificate });
         this.#journalDirty = true;
         return;
@@ -255,19 +258,24 @@ export class Engine {
         return this.#queuePending();
       }
       case 'commit':
-        return this.#commit(effect.blocks, effect.certificate);
+        return this.#commits.commit(effect.blocks, effect.certificate);
       case 'catchUp':
-        this.#catchUp.run(effect.certificate).catch((error: unknown) => this.#fail(error));
+        this.#catchUp
+          .run(effect.certificate.statement)
+          .catch((error: unknown) => this.#fail(error));
         return;
       case 'lookForPending':
-        this.#pending = this.#hasPending();
-        this.#queue.push({ t: 'pending', has: this.#pending });
+        this.#waiting = this.#look();
+        this.#queue.push({ t: 'pending', ...this.#waiting });
         return;
       case 'pushPending':
         return net.pushPending(effect.to);
       case 'wake':
-        return this.#wake(effect.at);
+        return this.#alarm.set(effect.at);
       case 'report':
+        if (effect.metric.t === 'abstain') {
+          this.#abstain(effect.metric.why);
+        }
         return onMetric(effect.metric);
       case 'fatal':
         throw new InvariantError(effect.why);
@@ -276,14 +284,16 @@ export class Engine {
 
   /** Sign, write, sync; only then does the vote exist for anyone, this node included. */
   async #sign(casts: readonly Cast[]): Promise<void> {
-    const { signer } = this.#options;
-    const me = this.#core.options.me;
+    // Those of this epoch: the next one may begin while the disk is written.
+    const verifier = this.#verifier;
+    const signer = this.#signer;
+    const { me } = this.#core;
     if (signer === null || me === null) return;
     const signed: { seq: number; signature: Uint8Array }[] = [];
     for (const { seq, statement, block } of casts) {
-      const signature = await signer.sign(this.#verifier.bytesOf(statement));
+      const signature = await signer.sign(verifier.bytesOf(statement));
       const vote = { statement, signer: me, signature };
-      this.#verifier.remember(vote);
+      verifier.remember(vote);
       this.#journal.append({ t: 'vote', vote, block });
       signed.push({ seq, signature });
     }
@@ -293,76 +303,76 @@ export class Engine {
   }
 
   #build(effect: Extract<Effect, { t: 'build' }>): void {
-    const proposer = this.#core.options.me;
+    const proposer = this.#core.me;
     if (proposer === null) return;
     const outcome = this.#options.ledger.build({ ...effect, proposer });
     const { view, parent } = effect;
     this.#queue.push({ t: 'built', view, parentHash: parent.hash, outcome });
     // Not asked again before something changes: the answer would be the same.
-    if (outcome.t === 'nothing') this.#pending = false;
+    if (outcome.t === 'nothing') this.#waiting = { ...this.#waiting, has: false };
     else this.#queuePending();
   }
 
   /** In the queue rather than at once: it looks at the chain as the core then sees it. */
   #queuePending(): void {
-    const has = this.#hasPending();
-    if (has === this.#pending) return;
-    this.#pending = has;
-    this.#queue.push({ t: 'pending', has });
+    const { has, boundary } = this.#look();
+    if (has === this.#waiting.has && boundary === this.#waiting.boundary) return;
+    this.#waiting = { has, boundary };
+    this.#queue.push({ t: 'pending', has, boundary });
   }
 
   /** Seen from the newest block that is executed: what it contains does not wait. */
-  #hasPending(): boolean {
+  #look(): Waiting {
     const tips = this.#core.unfinalizedChain().map(({ hash }) => hash);
-    return this.#options.ledger.hasPending([...tips, this.#core.floor.hash]);
-  }
-
-  #commit(blocks: readonly Block[], certificate: Certificate): void {
-    const { ledger } = this.#options;
-    this.#commits = this.#commits
-      .then(async () => {
-        const { height } = ledger.floor;
-        const fresh = blocks.filter((block) => block.height > height);
-        if (fresh.length === 0) return;
-        await ledger.commit(fresh, certificate, this.#journal.syncedSeq, this.#verifier.known);
-        this.#afterCommit();
-      })
-      .catch((error: unknown) => this.#fail(error));
-  }
-
-  #importRange(blocks: readonly Block[], certificate: Certificate): Promise<boolean> {
-    const { ledger } = this.#options;
-    const job = this.#commits.then(async () => {
-      if (this.#stopped) return false;
-      const fresh = blocks.filter((block) => block.height > ledger.floor.height);
-      const first = fresh[0];
-      const last = fresh.at(-1);
-      if (first === undefined || last === undefined) return true;
-      if (first.parentHash !== ledger.floor.hash) return false;
-      for (const block of fresh) {
-        const wrong = ledger.execute(block);
-        // The quorum made it final, so this node's own execution is what differs.
-        if (wrong !== null) throw new InvariantError(`a final block is invalid here: ${wrong}`);
-      }
-      await ledger.commit(fresh, certificate, this.#journal.syncedSeq, this.#verifier.known);
-      const { hash, height, timestampMs } = last;
-      const floor: Floor = { view: certificate.statement.view, hash, height, timestampMs };
-      this.#push({ t: 'synced', floor, certificate });
-      this.#afterCommit();
-      return true;
-    });
-    this.#commits = job.then(
-      () => undefined,
-      (error: unknown) => this.#fail(error),
-    );
-    return job.catch(() => false);
+    return this.#options.ledger.waiting([...tips, this.#core.floor.hash]);
   }
 
   #afterCommit(): void {
-    const { view } = this.#options.ledger.floor;
-    this.#journal.pruneThrough(view);
+    const { ledger } = this.#options;
+    const { epoch } = ledger.electorate;
+    const { view } = ledger.floor;
+    this.#journal.pruneThrough({ epoch, view });
+    this.#beginEpoch();
     this.#verifier.forgetThrough(view);
     this.poolChanged();
+  }
+
+  /** Once the boundary block is on disk, and not before: what signs for the next set is then known. */
+  #beginEpoch(): void {
+    const { ledger, networkId, onEpoch, log } = this.#options;
+    const { epoch, set } = ledger.electorate;
+    if (epoch === this.#core.options.epoch || this.#stopped) return;
+    const { floor, floorCertificate: certificate } = ledger;
+    if (certificate === null) throw new InvariantError('an epoch ends with a certificate');
+    this.#verifier = new Verifier(set, epoch, networkId);
+    onEpoch(epoch, set);
+    this.#push({ t: 'epoch', options: this.#coreOptions(), floor, certificate });
+    const { hash } = set;
+    log.info('epoch begins', {
+      epoch,
+      height: floor.height,
+      validators: set.validators.length,
+      hash,
+    });
+    for (const { peer, bytes } of this.#others.release()) this.receive(peer, bytes);
+  }
+
+  /** Kept on disk: a restart in the same epoch changes nothing about it. */
+  #abstain(why: AbstainReason): void {
+    const { epoch } = this.#core.options;
+    warnOfAbstention(this.#options.log, why, epoch);
+    this.#journal.abstain(epoch).catch((error: unknown) => this.#fail(error));
+  }
+
+  #coreOptions(): CoreOptions {
+    const { ledger } = this.#options;
+    const { core, signer } = membershipOf(ledger.electorate, this.#options, this.#journal);
+    this.#signer = signer;
+    return core;
+  }
+
+  #fetchTo(place: Position): void {
+    this.#catchUp.run(place).catch((error: unknown) => this.#fail(error));
   }
 
   #send(to: string, message: Message): void {
@@ -372,26 +382,10 @@ export class Engine {
     else net.send(to, bytes);
   }
 
-  #wake(at: number): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    if (!Number.isFinite(at) || this.#stopped) return;
-    const { clock } = this.#options;
-    this.#timer = setTimeout(
-      () => {
-        this.#timer = null;
-        // After a stall the proposal may already be in the socket's buffer: read first, then judge.
-        if (clock.now() - at > lateTimerMs) setImmediate(() => this.#push({ t: 'tick' }));
-        else this.#push({ t: 'tick' });
-      },
-      Math.max(0, at - clock.now()),
-    );
-  }
-
   #fail(error: unknown): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#alarm.stop();
     this.#options.onFatal(error instanceof Error ? error : new Error(String(error)));
   }
 }

@@ -3,7 +3,7 @@ import { concatBytes, uintToBytes } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import { decodeCertificate, encodeCertificate } from '#src/types/certificate.ts';
 import { hashFromBytes, hashToBytes } from '#src/types/hash.ts';
-import { asEpoch, asView } from '#src/types/units.ts';
+import { asEpoch, asView, type Epoch, type View } from '#src/types/units.ts';
 import type { VoteKind } from '#src/types/vote.ts';
 import type { BlockCodec } from './codec.ts';
 
@@ -14,23 +14,30 @@ export type RecordLog = {
   append(payload: Uint8Array): number;
   sync(): Promise<void>;
   prune(seq: number): void;
+  /** Throws away what it holds and goes on with this number. */
+  restartAt(seq: number): void;
   close(): Promise<void>;
 };
 
 const VOTE = 1;
 const CERTIFICATE = 2;
+const ABSTENTION = 3;
+/** In the place of an epoch: it is not known yet in which one peers will answer. */
+const UNTIL_RECALLED = 0xffff_ffff_ffff_ffffn;
 const VOTE_HEAD_BYTES = 1 + 1 + 8 + 8 + 8 + 32 + 2 + 64;
 
 /**
  * What this validator signed, with the blocks that it signed for. A vote record is
  * `u8 1, u8 kind, u64 epoch, u64 view, u64 parentView, 32 blockHash, u16 signer, 64 signature,
- * block`; a certificate record is `u8 2, certificate`.
+ * block`; a certificate record is `u8 2, certificate`; an abstention is `u8 3, u64 last epoch in
+ * which nothing is signed`, all ones while that epoch is not known.
  */
 export class Journal {
   readonly #log: RecordLog;
   readonly #blocks: BlockCodec;
   /** First sequence number of a record about each view, to know what may be cut. */
-  readonly #firstSeqOf = new Map<number, number>();
+  readonly #firstOf = new Map<string, { at: Position; seq: number }>();
+  #abstention: { seq: number; through: Abstention } | null = null;
 
   constructor(log: RecordLog, blocks: BlockCodec) {
     this.#log = log;
@@ -43,11 +50,34 @@ export class Journal {
 
   /** Decodes what the log held. A record passed its checksum, so a bad one is damage or our bug. */
   read(records: readonly { seq: number; payload: Uint8Array }[]): JournalRecord[] {
-    return records.map(({ seq, payload }) => {
+    return records.flatMap(({ seq, payload }) => {
+      if (payload[0] === ABSTENTION) {
+        this.#abstention = { seq, through: decodeAbstention(payload) };
+        return [];
+      }
       const record = decodeRecord(payload, this.#blocks);
       this.#mark(record, seq);
-      return record;
+      return [record];
     });
+  }
+
+  /** In which epochs this node signs nothing, because its record of them may be incomplete. */
+  get abstention(): Abstention | null {
+    return this.#abstention?.through ?? null;
+  }
+
+  async abstain(through: Abstention): Promise<void> {
+    const epoch = through === 'until recalled' ? UNTIL_RECALLED : BigInt(through);
+    const payload = concatBytes(Uint8Array.of(ABSTENTION), uintToBytes(epoch, 8));
+    this.#abstention = { seq: this.#log.append(payload), through };
+    await this.#log.sync();
+  }
+
+  /** The log is missing, or older than the chain that was written beside it: it begins again. */
+  async beginAfterLoss(chainSeq: number): Promise<void> {
+    this.#firstOf.clear();
+    this.#log.restartAt(Math.max(chainSeq, this.#log.lastSeq) + 1);
+    await this.abstain('until recalled');
   }
 
   /** What the disk holds for certain; certificates behind it may be lost and made again. */
@@ -66,10 +96,13 @@ export class Journal {
   }
 
   /** Forgets views that the chain on disk has made final. */
-  pruneThrough(view: number): void {
+  pruneThrough(floor: Position): void {
     let keepFrom = this.#log.lastSeq + 1;
-    for (const [at, seq] of this.#firstSeqOf) {
-      if (at <= view) this.#firstSeqOf.delete(at);
+    if (this.#abstention !== null && mattersIn(this.#abstention.through, floor.epoch)) {
+      keepFrom = this.#abstention.seq;
+    }
+    for (const [key, { at, seq }] of this.#firstOf) {
+      if (!isAfter(at, floor)) this.#firstOf.delete(key);
       else keepFrom = Math.min(keepFrom, seq);
     }
     this.#log.prune(keepFrom);
@@ -80,13 +113,28 @@ export class Journal {
   }
 
   #mark(record: JournalRecord, seq: number): void {
-    const view = viewOf(record);
-    if (!this.#firstSeqOf.has(view)) this.#firstSeqOf.set(view, seq);
+    const at = positionOf(record);
+    const key = `${at.epoch}.${at.view}`;
+    if (!this.#firstOf.has(key)) this.#firstOf.set(key, { at, seq });
   }
 }
 
-export function viewOf(record: JournalRecord): number {
-  return record.t === 'vote' ? record.vote.statement.view : record.certificate.statement.view;
+/** The last epoch without a signature; unknown until peers have answered in one. */
+export type Abstention = Epoch | 'until recalled';
+
+export function mattersIn(through: Abstention, epoch: Epoch): boolean {
+  return through === 'until recalled' || through >= epoch;
+}
+
+/** Views begin again in each epoch. */
+export type Position = { readonly epoch: Epoch; readonly view: View };
+
+export function positionOf(record: JournalRecord): Position {
+  return record.t === 'vote' ? record.vote.statement : record.certificate.statement;
+}
+
+export function isAfter(a: Position, b: Position): boolean {
+  return a.epoch === b.epoch ? a.view > b.view : a.epoch > b.epoch;
 }
 
 function encodeRecord(record: JournalRecord, blocks: BlockCodec): Uint8Array {
@@ -104,6 +152,13 @@ function encodeRecord(record: JournalRecord, blocks: BlockCodec): Uint8Array {
     signature,
     record.block === null ? new Uint8Array(0) : blocks.encode(record.block),
   );
+}
+
+function decodeAbstention(payload: Uint8Array): Abstention {
+  assert(payload.length === 9, 'an abstention in the journal has an epoch');
+  const words = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  const epoch = words.getBigUint64(1);
+  return epoch === UNTIL_RECALLED ? 'until recalled' : asEpoch(Number(epoch));
 }
 
 function decodeRecord(payload: Uint8Array, blocks: BlockCodec): JournalRecord {

@@ -2,12 +2,18 @@ import type { Block, BuildOutcome, Effect, Floor } from '#consensus/core/types.t
 import type { Verdict } from '#src/lib/failure.ts';
 import type { Certificate, VerifiedVotes } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
+import type { Epoch } from '#src/types/units.ts';
+import type { ValidatorSet } from '#src/types/validatorSet.ts';
 
 /** What the engine asks of the chain. Blocks travel as bytes; agreement never looks inside. */
 export type Ledger = {
   /** Newest block on disk, with the certificate that made it final (null at genesis). */
   readonly floor: Floor;
   readonly floorCertificate: Certificate | null;
+  /** Who decides on the next block. */
+  readonly electorate: { readonly epoch: Epoch; readonly set: ValidatorSet };
+  /** What made the last block of an epoch final; null where that epoch has not ended here. */
+  transition(epoch: Epoch): Certificate | null;
   encode(block: Block): Uint8Array;
   /** Structure and payment signatures; the code of the refusal says what is wrong. */
   decode(bytes: Uint8Array): Verdict<Block, { code: string }>;
@@ -21,8 +27,11 @@ export type Ledger = {
     journalSeq: number,
     known: VerifiedVotes,
   ): Promise<void>;
-  /** Whether a payment waits, after the first of these blocks whose state is known. */
-  hasPending(tips: readonly Hash[]): boolean;
+  /**
+   * Seen after the first of these blocks whose state is known: whether a payment waits, and whether
+   * a change of the validators does.
+   */
+  waiting(tips: readonly Hash[]): Waiting;
   /** The hash of encoded bytes, from the header alone; null where there is none. */
   hashOf(bytes: Uint8Array): Hash | null;
   /** A stored final block's bytes. */
@@ -30,6 +39,8 @@ export type Ledger = {
   /** Consecutive final blocks from a height on, ending with a certified one; null past the head. */
   finalRange(from: bigint, blocksMax: number, bytesMax: number): FinalRange | null;
 };
+
+export type Waiting = { readonly has: boolean; readonly boundary: boolean };
 
 export type BuildRequest = Omit<Extract<Effect, { t: 'build' }>, 't'> & {
   readonly proposer: number;
@@ -56,4 +67,18 @@ export type Net = {
 export type Signer = {
   readonly publicKey: Uint8Array;
   sign(message: Uint8Array): Promise<Uint8Array>;
+};
+
+/** Agreement as an operator sees it. */
+export type EngineStatus = {
+  readonly view: number;
+  readonly floor: Floor;
+  readonly epoch: Epoch;
+  readonly leader: number;
+  readonly validator: number | null;
+  /** Whether it waits for peers to say which of its votes they hold. */
+  readonly recalling: boolean;
+  readonly armed: boolean;
+  readonly suspects: readonly number[];
+  readonly unfinalized: number;
 };

@@ -42,6 +42,8 @@ export class Verifier {
         return message.certificate === null ? null : this.#certificates([message.certificate]);
       case 'certificates':
         return this.#certificates(message.certificates);
+      case 'recalled':
+        return message.votes.every((vote) => this.vote(vote)) ? null : 'VOTE_SIGNATURE';
       default:
         return null;
     }

@@ -14,28 +14,16 @@ import { type Account, encodeAccount } from '#src/ledger/state/account.ts';
 import { readTrie, StateDamagedError } from '#src/ledger/state/trie.ts';
 import { bytesEqual, toBareHex } from '#src/lib/bytes.ts';
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
-import {
-  type Address,
-  addressFromBytes,
-  addressToBytes,
-  formatAddress,
-} from '#src/types/address.ts';
+import { type Address, addressFromBytes, addressToBytes } from '#src/types/address.ts';
 import { type Block, decodeBlock } from '#src/types/block.ts';
 import { decodeCertificate } from '#src/types/certificate.ts';
+import { type Electorate, encodeValidators } from '#src/types/electorate.ts';
 import type { Hash } from '#src/types/hash.ts';
-import { asHeight, type Height } from '#src/types/units.ts';
+import { asEpoch, asHeight, type Epoch, type Height } from '#src/types/units.ts';
+import type { ValidatorSet } from '#src/types/validatorSet.ts';
+import { type Divergence, differs, refused } from './divergence.ts';
 import { findHistoryDifference, Histories, spellEntry } from './histories.ts';
 import { ReplayedState } from './replayedState.ts';
-
-/** Where the record differs from what the rules give. */
-export type Divergence = {
-  readonly code: string;
-  readonly height: bigint;
-  readonly transaction: Hash | null;
-  readonly account: Address | null;
-  readonly expected: string;
-  readonly found: string;
-};
 
 export type ReplayReport = {
   readonly height: bigint;
@@ -81,6 +69,9 @@ class Replay {
   #parent: Block;
   /** Blocks since the last certificate: the next one has to cover them. */
   #uncertified: Block[] = [];
+  /** Who decides on the next block. */
+  #electorate: Electorate;
+  #nextSet: ValidatorSet | null = null;
   #certificates = 0;
   #blocks = 1;
   transactions = 0;
@@ -88,6 +79,7 @@ class Replay {
   constructor(params: ChainParams, store: ChainStore) {
     this.#params = params;
     this.#store = store;
+    this.#electorate = params.electorate;
     this.#parent = params.genesis.block;
   }
 
@@ -198,7 +190,7 @@ class Replay {
     const params = this.#params;
     const { view, parentView, proposerIndex, timestampMs } = block.header.consensus;
     const fields = { view, parentView, proposerIndex, timestampMs };
-    const context = contextAfter(this.#parent, fields, params);
+    const context = contextAfter(this.#parent, fields, this.#electorate, params);
     const executed = executeBlock(this.#state, context, block.transactions);
     if (!executed.ok) {
       const { refusal } = executed;
@@ -211,7 +203,7 @@ class Replay {
     }
     const outcome = executed.value;
     const root = block.header.transactionsRoot;
-    const want = makeHeader(this.#parent, fields, root, outcome, params);
+    const want = makeHeader(this.#parent, fields, root, outcome, this.#electorate, params);
     const difference = findHeaderDifference(block.header, want);
     if (difference !== null) {
       const code = `HEADER_${difference.field}`;
@@ -222,6 +214,7 @@ class Replay {
     this.#state.apply(outcome.changes);
     for (const entry of historyOf(block, outcome.receipts)) this.#histories.add(entry);
     this.#parent = block;
+    this.#nextSet = outcome.nextSet;
     this.#blocks++;
     this.transactions += block.transactions.length;
     return null;
@@ -262,15 +255,26 @@ class Replay {
     if (!certificate.ok) {
       return differs('CERTIFICATE_MALFORMED', height, 'a certificate', certificate.refusal.code);
     }
-    const { electorate } = this.#params;
-    const proven = provenFinal(this.#uncertified, certificate.value, electorate);
+    const proven = provenFinal(this.#uncertified, certificate.value, this.#electorate);
     if (!proven.ok) {
       const { refusal } = proven;
       return refused(refusal.code, height, 'signatures of two thirds of the stake', refusal);
     }
     this.#certificates++;
     this.#uncertified = [];
-    return null;
+    if (this.#nextSet === null) return null;
+    const epoch = asEpoch(this.#electorate.epoch + 1);
+    this.#electorate = { ...this.#electorate, epoch, set: this.#nextSet };
+    return this.#epochStored(epoch, height);
+  }
+
+  #epochStored(epoch: Epoch, boundary: Height): Divergence | null {
+    const stored = this.#store.epoch(epoch);
+    const validators = encodeValidators(this.#electorate.set);
+    const isRight = stored?.boundary === boundary && bytesEqual(stored.validators, validators);
+    if (isRight) return null;
+    const found = stored === null ? 'nothing' : `another set, or from ${stored.boundary}`;
+    return differs('EPOCH_STORED', boundary, this.#electorate.set.hash, found);
   }
 
   /** The stored trie, node by node from the root that the head's header has. */
@@ -345,41 +349,4 @@ class Replay {
       ? null
       : differs(code, height, spell(want), spell(got), address);
   }
-}
-
-export function describeDivergence(divergence: Divergence): string {
-  const { code, height, transaction, account, expected, found } = divergence;
-  return [
-    `the record is NOT sound: ${code} at block ${height}`,
-    ...(transaction === null ? [] : [`  transaction ${transaction}`]),
-    ...(account === null ? [] : [`  account     ${formatAddress(account)}`]),
-    `  expected    ${expected}`,
-    `  found       ${found}`,
-  ].join('\n');
-}
-
-function differs(
-  code: string,
-  height: bigint,
-  expected: string,
-  found: string,
-  account: Address | null = null,
-): Divergence {
-  return { code, height, transaction: null, account, expected, found };
-}
-
-/** Both values where the refusal has them, else all that it says. */
-function refused(
-  code: string,
-  height: bigint,
-  expected: string,
-  refusal: { code: string; want?: unknown; got?: unknown },
-): Divergence {
-  const { want, got } = refusal;
-  if (want !== undefined) return differs(code, height, `${want}`, `${got}`);
-  return differs(code, height, expected, JSON.stringify(refusal, bigintText));
-}
-
-function bigintText(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value;
 }

@@ -6,13 +6,12 @@
 import { historyOf } from '#src/history/history.ts';
 import {
   assembleBlock,
-  type BlockContext,
   type ExecutionRefusal,
   executeBlock,
   type Outcome,
 } from '#src/ledger/execute.ts';
 import type { Account } from '#src/ledger/state/account.ts';
-import type { SlotKey, StateReader } from '#src/ledger/state/reader.ts';
+import type { StateReader } from '#src/ledger/state/reader.ts';
 import { concatBytes } from '#src/lib/bytes.ts';
 import type { Verdict } from '#src/lib/failure.ts';
 import { assert, EXIT, UserError } from '#src/lib/failure.ts';
@@ -27,11 +26,14 @@ import {
   transactionsRoot,
 } from '#src/types/block.ts';
 import { type Certificate, decodeCertificate, encodeCertificate } from '#src/types/certificate.ts';
+import { type Electorate, encodeValidators } from '#src/types/electorate.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { Header } from '#src/types/header.ts';
 import { decodeReceipt, type Receipt } from '#src/types/receipt.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
-import { asHeight, type Height } from '#src/types/units.ts';
+import { asEpoch, asHeight, type Height } from '#src/types/units.ts';
+import type { ValidatorSet } from '#src/types/validatorSet.ts';
+import { Electorates } from './electorates.ts';
 import type { FinalBlocks } from './final.ts';
 import {
   contextAfter,
@@ -40,7 +42,8 @@ import {
   type ProposerFields,
 } from './headerRules.ts';
 import type { ChainParams } from './params.ts';
-import type { BlockRecord, ChainStore, Undo } from './store.ts';
+import { pastState } from './pastState.ts';
+import type { BlockRecord, ChainStore, EpochRecord, Undo } from './store.ts';
 
 /** A block that is final and on disk. */
 export type FinalEvent = { readonly block: Block; readonly receipts: readonly Receipt[] };
@@ -61,10 +64,17 @@ export type ChainOptions = {
 /** Recent final blocks kept decoded, for subscribers and pollers. */
 const recentBlocksMax = 256;
 
+type Parent = {
+  readonly block: Block;
+  readonly state: StateReader;
+  /** Of a block that is not on disk yet and ends its epoch. */
+  readonly nextSet: ValidatorSet | null;
+};
 type Executed = { readonly block: Block; readonly outcome: Outcome };
 
 export class Chain {
   readonly params: ChainParams;
+  readonly electorates: Electorates;
   readonly #store: ChainStore;
   readonly #options: ChainOptions;
   readonly #executed = new Map<Hash, Executed>();
@@ -75,6 +85,7 @@ export class Chain {
 
   private constructor(options: ChainOptions, head: Block, certificate: Certificate | null) {
     this.params = options.params;
+    this.electorates = new Electorates(options.params.electorate, options.store);
     this.#options = options;
     this.#store = options.store;
     this.#head = head;
@@ -85,7 +96,8 @@ export class Chain {
   static async create(params: ChainParams, store: ChainStore): Promise<void> {
     assert(store.head === null, 'a chain is made once');
     const { block, changes, history } = params.genesis;
-    await store.commit([{ ...recordOf(block, []), changes, history }], null, 0);
+    const record = { ...recordOf(block, []), changes, history, nextEpoch: null };
+    await store.commit([record], null, 0);
   }
 
   /** Opens what `create` made: a store that lost its chain never begins again at block 0. */
@@ -110,10 +122,9 @@ export class Chain {
     const { head } = store;
     assert(head !== null, 'a chain has a head');
     if (head.height === 0n) return new Chain(options, block, null);
-    const bytes = store.certificate(head.height);
-    const certificate = bytes === null ? null : decodeCertificate(bytes);
-    assert(certificate?.ok, 'the newest final block has its certificate');
-    const chain = new Chain(options, block, certificate.value);
+    const chain = new Chain(options, block, null);
+    chain.#certificate = chain.certificateAt(head.height);
+    assert(chain.#certificate !== null, 'the newest final block has its certificate');
     const top = chain.blockAt(head.height);
     assert(top !== null, 'the newest final block is stored');
     chain.#head = top;
@@ -127,6 +138,11 @@ export class Chain {
   get headCertificate(): Certificate | null {
     return this.#certificate;
   }
+  /** Who decides on the next block. */
+  get electorate(): Electorate {
+    return this.electorates.after(this.#head, null);
+  }
+
   get journalSeq(): number {
     return this.#store.head?.journalSeq ?? 0;
   }
@@ -147,7 +163,8 @@ export class Chain {
   ): Block | null {
     const parent = this.#parentOf(parentHash);
     if (parent === null) return null;
-    const context = this.#contextOf(parent, fields);
+    const electorate = this.electorates.after(parent.block, parent.nextSet);
+    const context = contextAfter(parent.block, fields, electorate, this.params);
     const { transactions, outcome } = assembleBlock(
       parent.state,
       context,
@@ -155,7 +172,7 @@ export class Chain {
     );
     if (transactions.length === 0 && !mayBeEmpty) return null;
     const root = transactionsRoot(transactions);
-    const header = makeHeader(parent.block, fields, root, outcome, this.params);
+    const header = makeHeader(parent.block, fields, root, outcome, electorate, this.params);
     const block = makeBlock(header, transactions);
     this.#executed.set(block.hash, { block, outcome });
     return block;
@@ -167,7 +184,8 @@ export class Chain {
     const { parentHash, consensus } = block.header;
     const parent = this.#parentOf(parentHash);
     if (parent === null) return { code: 'PARENT_UNKNOWN', parentHash };
-    const context = this.#contextOf(parent, consensus);
+    const electorate = this.electorates.after(parent.block, parent.nextSet);
+    const context = contextAfter(parent.block, consensus, electorate, this.params);
     const executed = executeBlock(parent.state, context, block.transactions);
     if (!executed.ok) return executed.refusal;
     const outcome = executed.value;
@@ -175,7 +193,7 @@ export class Chain {
     const fields = { view, parentView, proposerIndex, timestampMs };
     // The body was held against this root when the block was decoded.
     const { transactionsRoot: root } = block.header;
-    const want = makeHeader(parent.block, fields, root, outcome, this.params);
+    const want = makeHeader(parent.block, fields, root, outcome, electorate, this.params);
     const difference = findHeaderDifference(block.header, want);
     if (difference !== null) return { code: 'BLOCK_HEADER', ...difference };
     this.#executed.set(block.hash, { block, outcome });
@@ -199,7 +217,8 @@ export class Chain {
       parent = block.hash;
       const { receipts, receiptBytes, changes } = executed.outcome;
       const history = historyOf(block, receipts);
-      records.push({ ...recordOf(block, receiptBytes), changes, history });
+      const nextEpoch = nextEpochOf(block, executed.outcome);
+      records.push({ ...recordOf(block, receiptBytes), changes, history, nextEpoch });
       events.push({ block, receipts });
     }
     await this.#store.commit(records, encodeCertificate(certificate), journalSeq);
@@ -264,6 +283,14 @@ export class Chain {
     });
   }
 
+  certificateAt(height: Height): Certificate | null {
+    const bytes = this.#store.certificate(height);
+    if (bytes === null) return null;
+    const certificate = decodeCertificate(bytes);
+    assert(certificate.ok, 'a stored certificate decodes');
+    return certificate.value;
+  }
+
   certificateBytesAt(height: Height): Uint8Array | null {
     return this.#store.certificate(height);
   }
@@ -305,14 +332,14 @@ export class Chain {
     return stored;
   }
 
-  #parentOf(hash: Hash): { block: Block; state: StateReader } | null {
+  #parentOf(hash: Hash): Parent | null {
     const executed = this.#executed.get(hash);
-    if (executed !== undefined) return { block: executed.block, state: executed.outcome.state };
-    return hash === this.#head.hash ? { block: this.#head, state: this.#store } : null;
-  }
-
-  #contextOf({ block }: { block: Block }, fields: ProposerFields): BlockContext {
-    return contextAfter(block, fields, this.params);
+    if (executed !== undefined) {
+      const { state, nextSet } = executed.outcome;
+      return { block: executed.block, state, nextSet };
+    }
+    const { block, state, nextSet } = { block: this.#head, state: this.#store, nextSet: null };
+    return hash === block.hash ? { block, state, nextSet } : null;
   }
 
   #forgetImpossible(): void {
@@ -339,7 +366,7 @@ export class Chain {
 function recordOf(
   block: Block,
   receipts: readonly Uint8Array[],
-): Omit<BlockRecord, 'changes' | 'history'> {
+): Omit<BlockRecord, 'changes' | 'history' | 'nextEpoch'> {
   return {
     height: block.header.height,
     hash: block.hash,
@@ -351,24 +378,8 @@ function recordOf(
   };
 }
 
-/** The newest state with the changes of some blocks taken back, the oldest of them first. */
-function pastState(newest: StateReader, undos: readonly Undo[]): StateReader {
-  return {
-    account: (address) => {
-      for (const { accounts } of undos) {
-        const before = accounts.get(address);
-        if (before !== undefined) return before;
-      }
-      return newest.account(address);
-    },
-    slot: (address, key: SlotKey) => {
-      for (const { slots } of undos) {
-        const before = slots.get(address)?.get(key);
-        if (before !== undefined) return before;
-      }
-      return newest.slot(address, key);
-    },
-    code: (hash) => newest.code(hash),
-    trieNode: () => null,
-  };
+function nextEpochOf({ header }: Block, { nextSet }: Outcome): EpochRecord | null {
+  if (nextSet === null) return null;
+  const epoch = asEpoch(header.consensus.epoch + 1);
+  return { epoch, boundary: header.height, validators: encodeValidators(nextSet) };
 }

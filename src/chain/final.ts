@@ -7,9 +7,9 @@ import {
   type VerifiedVotes,
   verifyCertificate,
 } from '#src/types/certificate.ts';
+import type { Electorate } from '#src/types/electorate.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { Epoch, View } from '#src/types/units.ts';
-import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import { VoteKind } from '#src/types/vote.ts';
 
 /**
@@ -27,14 +27,9 @@ export type FinalityRefusal =
   | { code: 'FINALITY_KIND'; kind: number }
   | { code: 'FINALITY_LINK'; height: bigint; want: Hash; got: Hash }
   | { code: 'FINALITY_HASH'; want: Hash; got: Hash }
-  | { code: 'FINALITY_VIEW'; want: View; got: View };
-
-/** Who may certify: the set of the epoch, and the network in whose name they sign. */
-export type Electorate = {
-  readonly set: ValidatorSet;
-  readonly epoch: Epoch;
-  readonly networkId: Uint8Array;
-};
+  | { code: 'FINALITY_VIEW'; want: View; got: View }
+  | { code: 'FINALITY_EPOCH'; height: bigint; want: Epoch; got: Epoch }
+  | { code: 'FINALITY_AFTER_END'; height: bigint };
 
 export function provenFinal(
   blocks: readonly Block[],
@@ -49,12 +44,19 @@ export function provenFinal(
   if (last.hash !== blockHash) {
     return refuse({ code: 'FINALITY_HASH', want: blockHash, got: last.hash });
   }
-  const { view: want } = last.header.consensus;
-  if (view !== want) return refuse({ code: 'FINALITY_VIEW', want, got: view });
+  const { view: want, epochEnd } = last.header.consensus;
+  // The last block of an epoch is proposed again in later views until one of them makes it final.
+  const isOfView = epochEnd ? view >= want : view === want;
+  if (!isOfView) return refuse({ code: 'FINALITY_VIEW', want, got: view });
   for (const [index, block] of blocks.entries()) {
     const parent = blocks[index - 1];
+    const { parentHash, height, consensus } = block.header;
+    if (consensus.epoch !== electorate.epoch) {
+      const { epoch: want } = electorate;
+      return refuse({ code: 'FINALITY_EPOCH', height, want, got: consensus.epoch });
+    }
     if (parent === undefined) continue;
-    const { parentHash, height } = block.header;
+    if (parent.header.consensus.epochEnd) return refuse({ code: 'FINALITY_AFTER_END', height });
     if (parentHash !== parent.hash || height !== parent.header.height + 1n) {
       return refuse({ code: 'FINALITY_LINK', height, want: parent.hash, got: parentHash });
     }

@@ -2,9 +2,11 @@ import type { BlockContext, Outcome } from '#src/ledger/execute.ts';
 import { blockGasLimit } from '#src/ledger/rules.ts';
 import { concatBytes, utf8 } from '#src/lib/bytes.ts';
 import type { Address } from '#src/types/address.ts';
+import type { Electorate } from '#src/types/electorate.ts';
 import { type Hash, hashToBytes, keccakHash } from '#src/types/hash.ts';
 import { encodeHeader, type Header, hashHeader } from '#src/types/header.ts';
 import { asHeight, type View } from '#src/types/units.ts';
+import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import type { ChainParams } from './params.ts';
 
 /**
@@ -21,15 +23,16 @@ export type ProposerFields = {
 export function contextAfter(
   parent: { readonly hash: Hash; readonly header: Header },
   { proposerIndex, timestampMs }: ProposerFields,
-  params: ChainParams,
+  { set, epoch }: Electorate,
+  { rules }: ChainParams,
 ): BlockContext {
   return {
     parentHash: parent.hash,
     parentStateRoot: parent.header.stateRoot,
-    coinbase: coinbaseOf(proposerIndex, params),
-    rules: params.rules,
+    coinbase: coinbaseOf(proposerIndex, set),
+    rules,
     height: asHeight(parent.header.height + 1n),
-    epoch: params.electorate.epoch,
+    epoch,
     timestampMs,
   };
 }
@@ -40,12 +43,12 @@ export function makeHeader(
   fields: ProposerFields,
   transactionsRoot: Hash,
   outcome: Outcome,
-  params: ChainParams,
+  { set, epoch }: Electorate,
+  { rules, networkId, paramsHash }: ChainParams,
 ): Header {
-  const { rules, networkId, paramsHash, electorate } = params;
   return {
     parentHash: parent.hash,
-    coinbase: coinbaseOf(fields.proposerIndex, params),
+    coinbase: coinbaseOf(fields.proposerIndex, set),
     stateRoot: outcome.stateRoot,
     transactionsRoot,
     receiptsRoot: outcome.receiptsRoot,
@@ -58,10 +61,10 @@ export function makeHeader(
     consensus: {
       ...fields,
       networkId,
-      epoch: electorate.epoch,
-      epochEnd: false,
-      validatorsHash: electorate.set.hash,
-      nextValidatorsHash: electorate.set.hash,
+      epoch,
+      epochEnd: outcome.nextSet !== null,
+      validatorsHash: set.hash,
+      nextValidatorsHash: outcome.nextSet?.hash ?? set.hash,
       paramsHash,
     },
   };
@@ -83,8 +86,8 @@ export function findHeaderDifference(
 }
 
 /** Where the fees of a proposer's block go; the zero address for one that does not exist. */
-function coinbaseOf(proposerIndex: number, { electorate }: ChainParams): Address {
-  const validator = electorate.set.validators[proposerIndex];
+function coinbaseOf(proposerIndex: number, { validators }: ValidatorSet): Address {
+  const validator = validators[proposerIndex];
   return validator?.feeRecipient ?? (`0x${'00'.repeat(20)}` as Address);
 }
 

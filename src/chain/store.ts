@@ -3,7 +3,7 @@ import type { Account } from '#src/ledger/state/account.ts';
 import type { StateChanges, StateReader } from '#src/ledger/state/reader.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
-import type { Height } from '#src/types/units.ts';
+import type { Epoch, Height } from '#src/types/units.ts';
 
 /** Everything that belongs to one final block. */
 export type BlockRecord = {
@@ -17,6 +17,15 @@ export type BlockRecord = {
   readonly transactions: readonly Hash[];
   readonly changes: StateChanges;
   readonly history: readonly HistoryEntry[];
+  /** The set that decides from the next block on, where this one ends its epoch. */
+  readonly nextEpoch: EpochRecord | null;
+};
+
+export type EpochRecord = {
+  readonly epoch: Epoch;
+  /** The last block of the epoch before. */
+  readonly boundary: Height;
+  readonly validators: Uint8Array;
 };
 
 export type Head = {
@@ -47,6 +56,8 @@ export type ChainStore = StateReader & {
   heightOf(hash: Hash): Height | null;
   receipts(height: Height): readonly Uint8Array[] | null;
   certificate(height: Height): Uint8Array | null;
+  /** Null for the first epoch, which is genesis', and for those that have not begun. */
+  epoch(epoch: Epoch): EpochRecord | null;
   locate(transaction: Hash): { height: Height; index: number } | null;
   /** Null where it is older than the kept window. */
   undo(height: Height): Undo | null;

@@ -8,8 +8,8 @@ import type { Hash } from '#src/types/hash.ts';
 import type { Header } from '#src/types/header.ts';
 import type { Receipt } from '#src/types/receipt.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
-import type { Height, Wei } from '#src/types/units.ts';
-import type { Validator } from '#src/types/validatorSet.ts';
+import type { Epoch, Height, Wei } from '#src/types/units.ts';
+import type { ValidatorSet } from '#src/types/validatorSet.ts';
 
 /** A code, geth's wording, and the fields that a program wants (interfaces.md). */
 export type SubmitRefusal = { readonly code: string; readonly message: string };
@@ -57,6 +57,9 @@ export type NodeStatus = {
   readonly peerId: string;
   /** Position in the validator set, or null for a node that only follows. */
   readonly validator: number | null;
+  /** Whether it still asks its peers which of its votes they hold, and signs nothing meanwhile. */
+  readonly recalling: boolean;
+  readonly epoch: number;
   readonly height: Height;
   readonly view: number;
   readonly finalizedView: number;
@@ -74,7 +77,8 @@ export type Backend = {
   readonly chainId: bigint;
   readonly networkId: Hash;
   readonly baseFeePerGas: Wei;
-  readonly validators: readonly Validator[];
+  /** Who decides on the next block. */
+  readonly electorate: { readonly epoch: Epoch; readonly set: ValidatorSet };
   readonly head: Block;
   readonly pool: PoolView;
   blockAt(height: Height): Block | null;

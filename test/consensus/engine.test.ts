@@ -19,7 +19,7 @@ afterEach(async () => {
 function started(options = { leadsFirst: false }): { rig: Rig; block: Block; leader: number } {
   const rig = new Rig(options);
   running.push(rig);
-  rig.engine.start();
+  rig.start();
   rig.sent.length = 0;
   const leader = rig.schedule.leaderOf(first);
   return { rig, leader, block: makeBlock({ view: first, proposer: leader }) };
@@ -111,7 +111,9 @@ describe('an engine', () => {
       const { rig, block, leader } = started();
       const other = makeBlock({ ...block, ...change(block, rig) });
       const vote = rig.sign(leader, { ...statementOf(VoteKind.Notarize, other), view: first });
-      rig.receive({ t: 'proposal', proposal: { view: first, block: other, vote, justify: [] } });
+      const { parentView } = other;
+      const proposal = { view: first, parentView, block: other, vote, justify: [] };
+      rig.receive({ t: 'proposal', proposal });
       await rig.settle();
       assert.ok(!votesOf(rig).includes(VoteKind.Notarize));
       assert.deepEqual(rig.fatal, []);
@@ -191,7 +193,6 @@ describe('an engine', () => {
       rig.certificate(statement, [0, 1]),
       rig.certificate(statement, [0, 1, 2], sha256(utf8('other network'))),
       { ...rig.certificate(statement, [0, 1, 2]), signers: [0, 1, 3] },
-      rig.certificate({ ...statement, epoch: 1 as Epoch }, [0, 1, 2]),
       { ...rig.certificate(statement, [0, 1, 2]), setSize: 5 },
     ];
     for (const certificate of bad) rig.receive({ t: 'certificate', certificate });

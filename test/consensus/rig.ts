@@ -43,6 +43,7 @@ export function makeBlock(fields: Partial<Block> & { view: View; proposer: numbe
     parentView: 0 as View,
     timestampMs: 1_000_000,
     transactions: 1,
+    epochEnd: false,
     content: 'a payment',
     ...fields,
   };
@@ -102,14 +103,14 @@ export class Rig {
     let seq = 0;
     this.engine = new Engine({
       networkId,
-      epoch: 0 as Epoch,
-      set: this.set,
       timing,
       unfinalizedMax: 4,
-      signer: {
-        publicKey: ed25519PublicKey(seed),
-        sign: async (message) => ed25519Sign(seed, message),
-      },
+      signers: [
+        {
+          publicKey: ed25519PublicKey(seed),
+          sign: async (message) => ed25519Sign(seed, message),
+        },
+      ],
       ledger: this.ledger,
       net: this.net,
       clock: { now: () => this.now, wall: () => this.wall },
@@ -125,12 +126,17 @@ export class Rig {
           append: () => ++seq,
           sync: async () => {},
           prune: () => {},
+          restartAt: (from) => {
+            seq = from - 1;
+          },
           close: async () => {},
         },
         records: [],
+        isNew: false,
         seqMin: 0,
       },
       onMetric: () => {},
+      onEpoch: () => {},
       onFatal: (error) => this.fatal.push(error),
     });
   }
@@ -150,6 +156,8 @@ export class Rig {
       get floorCertificate() {
         return rig.#certificate;
       },
+      electorate: { epoch: 0 as Epoch, set: rig.set },
+      transition: () => null,
       encode: encodeBlock,
       decode: (bytes) => {
         try {
@@ -173,7 +181,7 @@ export class Rig {
         rig.#certificate = certificate;
         rig.#floorView = certificate.statement.view;
       },
-      hasPending: () => rig.pending,
+      waiting: () => ({ has: rig.pending, boundary: false }),
       hashOf: (bytes) => {
         const decoded = rig.ledger.decode(bytes);
         return decoded.ok ? decoded.value.hash : null;
@@ -211,7 +219,15 @@ export class Rig {
 
   proposalOf(block: Block, by = block.proposer): Message {
     const vote = this.sign(by, statementOf(VoteKind.Notarize, block));
-    return { t: 'proposal', proposal: { view: block.view, block, vote, justify: [] } };
+    const { view, parentView } = block;
+    return { t: 'proposal', proposal: { view, parentView, block, vote, justify: [] } };
+  }
+
+  /** Peers hold no vote of this node. */
+  start(): void {
+    this.engine.start();
+    const recalled: Message = { t: 'recalled', epoch: 0 as Epoch, votes: [] };
+    for (const peer of this.peers) this.receive(recalled, peer);
   }
 
   receive(message: Message, from = this.peers[0] ?? ''): void {

@@ -21,7 +21,7 @@ import {
 } from '#src/types/receipt.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asEpoch, asGas, asHeight, asStake, asView, asWei, type Height } from '#src/types/units.ts';
-import type { Validator } from '#src/types/validatorSet.ts';
+import { makeValidatorSet, type Validator } from '#src/types/validatorSet.ts';
 import { VoteKind, ZERO_HASH } from '#src/types/vote.ts';
 
 export const chainId = 4242n;
@@ -47,7 +47,7 @@ export class FakeBackend implements Backend {
   readonly chainId = chainId;
   readonly networkId = keccakHash(new TextEncoder().encode('test network'));
   readonly baseFeePerGas = baseFee;
-  readonly validators: readonly Validator[] = [0, 1, 2, 3].map(validator);
+  readonly electorate = { epoch: asEpoch(0), set: makeValidatorSet([0, 1, 2, 3].map(validator)) };
   readonly #pool: Pool;
   readonly #chain: { block: Block; receipts: readonly Receipt[] }[] = [];
   readonly #places = new Map<Hash, { height: Height; index: number }>();
@@ -166,6 +166,8 @@ export class FakeBackend implements Backend {
         version: '0.0.0',
         peerId: '12D3KooWTest',
         validator: 0,
+        recalling: false,
+        epoch: 0,
         height: this.head.header.height,
       },
       ...{ view: view + 1, finalizedView: view, leader: 1, suspects: [2], unfinalizedBlocks: 0 },

@@ -17,6 +17,15 @@ class Bench {
   readonly cast: Statement[] = [];
   now = 0;
 
+  /** Peers hold no vote of this node. */
+  start(): void {
+    this.feed({ t: 'tick' });
+    for (const from of ['v1', 'v2', 'v3']) {
+      const message = { t: 'recalled', epoch: 0 as Epoch, votes: [] } as const;
+      this.feed({ t: 'message', from, message });
+    }
+  }
+
   feed(event: Event): void {
     for (const effect of this.core.step({ now: this.now, wall: 1_000_000 + this.now, event })) {
       if (effect.t === 'execute') {
@@ -51,7 +60,7 @@ class Bench {
     const kind = VoteKind.Notarize;
     const statement = { kind, epoch: 0 as Epoch, view, parentView, blockHash: hash };
     const vote = { statement, signer: block.proposer, signature };
-    const proposal: Proposal = { view, block, vote, justify: [] };
+    const proposal: Proposal = { view, parentView, block, vote, justify: [] };
     this.feed({ t: 'message', from: 'v1', message: { t: 'proposal', proposal } });
   }
 
@@ -77,7 +86,7 @@ const rootOf = (block: Block) => (block.content as { stateRoot: string }).stateR
 describe('agreement, directed', () => {
   it('R4d: never speaks for a child of a block that nobody certified', () => {
     const bench = new Bench();
-    bench.feed({ t: 'tick' });
+    bench.start();
     const a = bench.block(1, genesis, genesisRoot, 'a');
     const view = (v: number) => v as View;
     bench.certificate(VoteKind.Nullify, view(1));
@@ -91,7 +100,7 @@ describe('agreement, directed', () => {
 
   it('R4e: never speaks for a block that skips a view without its nullification', () => {
     const bench = new Bench();
-    bench.feed({ t: 'tick' });
+    bench.start();
     const a = bench.block(1, genesis, genesisRoot, 'a');
     bench.propose(a);
     bench.certificate(VoteKind.Notarize, 1 as View, a);
@@ -104,7 +113,7 @@ describe('agreement, directed', () => {
 
   it('keeps no block of a hostile leader once its view is past', () => {
     const bench = new Bench();
-    bench.feed({ t: 'tick' });
+    bench.start();
     const real = bench.block(1, genesis, genesisRoot, 'a');
     const lie: Block = {
       ...real,

@@ -45,6 +45,7 @@ export function makeBlock(fields: {
     proposer,
     timestampMs,
     transactions: payments.length,
+    epochEnd: false,
     content: { payments, stateRoot } satisfies SimContent,
   };
 }

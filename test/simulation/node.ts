@@ -290,7 +290,7 @@ export class SimNode {
       has = true;
       break;
     }
-    if (has || this.#hadPending) this.feed({ t: 'pending', has });
+    if (has || this.#hadPending) this.feed({ t: 'pending', has, boundary: false });
     this.#hadPending = has;
   }
 

@@ -53,6 +53,7 @@ export class World {
       me,
       timing,
       unfinalizedMax: 4,
+      record: 'sound',
     }));
     this.oracle = new Oracle(
       this.set.validators.map((validator) => validator.stake),

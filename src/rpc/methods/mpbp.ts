@@ -1,7 +1,6 @@
 import type { HistoryEntry } from '#src/history/history.ts';
 import { toHex } from '#src/lib/bytes.ts';
 import { encodeCertificate } from '#src/types/certificate.ts';
-import { makeValidatorSet } from '#src/types/validatorSet.ts';
 import type { Backend } from '../backend.ts';
 import type { Methods } from '../dispatch.ts';
 import { invalidParam } from '../errors.ts';
@@ -74,9 +73,9 @@ function certificate(backend: Backend, block: unknown): unknown {
 }
 
 function validators(backend: Backend): unknown {
-  const set = makeValidatorSet(backend.validators);
+  const { epoch, set } = backend.electorate;
   return {
-    epoch: quantity(backend.head.header.consensus.epoch),
+    epoch: quantity(epoch),
     validators: set.validators.map((validator, index) => ({
       index: quantity(index),
       consensusKey: toHex(validator.consensusKey),
@@ -97,6 +96,8 @@ function nodeStatus(backend: Backend): unknown {
     version: status.version,
     peerId: status.peerId,
     validator: quantityOrNull(status.validator),
+    recalling: status.recalling,
+    epoch: quantity(status.epoch),
     height: quantity(status.height),
     view: quantity(status.view),
     finalizedView: quantity(status.finalizedView),

@@ -1,0 +1,56 @@
+import { makeSchedule } from '#consensus/core/schedule.ts';
+import type { AbstainReason, CoreOptions, Timing } from '#consensus/core/types.ts';
+import { bytesEqual } from '#src/lib/bytes.ts';
+import type { Log } from '#src/lib/log.ts';
+import type { Epoch } from '#src/types/units.ts';
+import type { ValidatorSet } from '#src/types/validatorSet.ts';
+import { type Abstention, mattersIn } from './journal.ts';
+import type { Signer } from './ports.ts';
+
+/** Which validator of an epoch this node is, if any, and with which key. */
+export function membershipOf(
+  { epoch, set }: { readonly epoch: Epoch; readonly set: ValidatorSet },
+  options: {
+    readonly networkId: Uint8Array;
+    readonly timing: Timing;
+    readonly unfinalizedMax: number;
+    readonly signers: readonly Signer[];
+  },
+  journal: { readonly abstention: Abstention | null },
+): { core: CoreOptions; signer: Signer | null } {
+  const { networkId, timing, unfinalizedMax, signers } = options;
+  let me: number | null = null;
+  let signer: Signer | null = null;
+  for (const [index, { consensusKey }] of set.validators.entries()) {
+    const mine = signers.find(({ publicKey }) => bytesEqual(publicKey, consensusKey));
+    if (mine === undefined) continue;
+    me = index;
+    signer = mine;
+  }
+  const { abstention } = journal;
+  const record = abstention === 'until recalled' ? 'lost' : 'sound';
+  if (record === 'sound' && abstention !== null && mattersIn(abstention, epoch)) me = null;
+  const schedule = makeSchedule(set, epoch, networkId);
+  return { core: { epoch, set, me, timing, unfinalizedMax, schedule, record }, signer };
+}
+
+const REMEDY =
+  'if another process has this key, stop it; the next epoch is signed in again, and ' +
+  'mpbp validator rotate brings one, with a new key';
+
+export function warnOfAbstention(log: Log, why: AbstainReason, epoch: Epoch): void {
+  const what =
+    why === 'unknown-vote'
+      ? 'a vote with our key that this node did not cast: it signs no more in this epoch'
+      : 'consensus journal lost: this node signs nothing in this epoch';
+  log.error(what, { epoch, remedy: REMEDY });
+}
+
+export function warnOfLostJournal(log: Log, journal: number, chain: number): void {
+  // Signing after forgetting what was signed is how honest validators double-sign.
+  log.error('consensus journal lost, or older than the chain: this node follows', {
+    journal,
+    chain,
+    remedy: REMEDY,
+  });
+}
