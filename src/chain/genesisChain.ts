@@ -1,5 +1,8 @@
 import { sha256 } from '#src/crypto/sha256.ts';
 import { genesisEntry } from '#src/history/history.ts';
+import { VALIDATOR_REGISTRY } from '#src/ledger/payments/addresses.ts';
+import { foundContracts, foundingStake } from '#src/ledger/payments/founding.ts';
+import { validatorSetIn } from '#src/ledger/payments/validatorRegistry.ts';
 import { blockGasLimit, type LedgerRules } from '#src/ledger/rules.ts';
 import { EMPTY_ACCOUNT } from '#src/ledger/state/account.ts';
 import { Overlay } from '#src/ledger/state/overlay.ts';
@@ -11,8 +14,7 @@ import { canonicalGenesis, type Genesis } from '#src/types/genesis.ts';
 import { type Hash, hashFromBytes } from '#src/types/hash.ts';
 import { BLOOM_BYTES, type Header } from '#src/types/header.ts';
 import { EMPTY_TRIE_ROOT } from '#src/types/listRoot.ts';
-import { asEpoch, asGas, asHeight, asView } from '#src/types/units.ts';
-import { makeValidatorSet } from '#src/types/validatorSet.ts';
+import { asEpoch, asGas, asHeight, asView, asWei } from '#src/types/units.ts';
 import type { ChainParams } from './params.ts';
 
 const ZERO_HASH = `0x${'00'.repeat(32)}` as Hash;
@@ -28,13 +30,14 @@ export function chainOf(genesis: Genesis): ChainParams {
     evmLaneGasLimit: config.evmLaneGasLimit,
     paymentLaneBytesMax: config.paymentLaneBytesMax,
   };
-  const set = makeValidatorSet(genesis.validators);
   const paramsHash = hashRules(rules);
   const timestampMs = genesis.timestamp * 1_000;
   const state = new Overlay(emptyState);
   for (const [address, { balance }] of genesis.alloc) {
     state.setAccount(address, { ...EMPTY_ACCOUNT, balance });
   }
+  foundContracts(state, genesis, networkId);
+  const set = validatorSetIn(state);
   const { root, changes } = state.seal(EMPTY_TRIE_ROOT);
   const header: Header = {
     parentHash: ZERO_HASH,
@@ -61,7 +64,9 @@ export function chainOf(genesis: Genesis): ChainParams {
       paramsHash,
     },
   };
-  const history = [...genesis.alloc].map(([address, { balance }]) =>
+  const held = [...genesis.alloc].map(([address, { balance }]) => [address, balance] as const);
+  const staked = [VALIDATOR_REGISTRY, asWei(foundingStake(genesis))] as const;
+  const history = [...held, staked].map(([address, balance]) =>
     genesisEntry(address, balance, timestampMs),
   );
   return {

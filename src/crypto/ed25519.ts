@@ -6,6 +6,7 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto';
+import { ed25519 as noble } from '@noble/curves/ed25519.js';
 import { bytesEqual, concatBytes, toBareHex } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 
@@ -49,6 +50,20 @@ export function ed25519Verify(
   if (key === null) return false;
   try {
     return cryptoVerify(null, message, key, signature);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Whether a key may decide anything: the one encoding of its point (RFC 8032, 5.1.3), in the
+ * subgroup of prime order. Others verify signatures that nobody made, or differently elsewhere.
+ */
+export function isSoundEd25519Key(publicKey32: Uint8Array): boolean {
+  if (publicKey32.length !== KEY_BYTES) return false;
+  try {
+    const point = noble.Point.fromBytes(publicKey32, false);
+    return !point.isSmallOrder() && point.isTorsionFree();
   } catch {
     return false;
   }

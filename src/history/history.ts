@@ -2,8 +2,15 @@
  * What an account did, entry by entry, written in the same batch as the block. The entries of an
  * account add up to its balance: received and fees in, sent and its fee out (ledger invariant 9).
  */
+
+import type { Movement } from '#src/ledger/execute.ts';
 import { assert } from '#src/lib/failure.ts';
-import { type Address, addressFromBytes, addressToBytes } from '#src/types/address.ts';
+import {
+  type Address,
+  addressFromBytes,
+  addressToBytes,
+  isReservedAddress,
+} from '#src/types/address.ts';
 import type { Block } from '#src/types/block.ts';
 import { type Hash, hashFromBytes, hashToBytes } from '#src/types/hash.ts';
 import type { Receipt } from '#src/types/receipt.ts';
@@ -56,12 +63,20 @@ export function deltaOf({ kind, amount, fee }: HistoryEntry): bigint {
   }
 }
 
-/** The entries of one block, at most two a transaction and one for the proposer. */
-export function historyOf(block: Block, receipts: readonly Receipt[]): HistoryEntry[] {
+/**
+ * The entries of one block: two a transaction, two for each movement of coin that a contract made
+ * by itself, and one for the proposer. `movements` are those of the outcome, in order.
+ */
+export function historyOf(
+  block: Block,
+  receipts: readonly Receipt[],
+  movements: readonly Movement[] = [],
+): HistoryEntry[] {
   const { height, baseFeePerGas, coinbase, consensus } = block.header;
   const { timestampMs } = consensus;
   const entries: HistoryEntry[] = [];
   let gasBefore = 0n;
+  let next = 0;
   let fees = 0n;
   for (const [index, transaction] of block.transactions.entries()) {
     const receipt = receipts[index];
@@ -74,13 +89,20 @@ export function historyOf(block: Block, receipts: readonly Receipt[]): HistoryEn
     fees += fee;
     const { succeeded } = receipt;
     const amount = succeeded ? value : asWei(0n);
-    const memo = data.subarray(0, memoBytesMax);
+    const isCall = to !== null && isReservedAddress(to);
+    const memo = isCall ? EMPTY.memo : data.subarray(0, memoBytesMax);
     const common = { height, index, amount, transactionHash: hash, timestampMs, memo, succeeded };
     const kind = to === sender ? 'self' : 'sent';
     entries.push({ ...common, account: sender, kind, fee, counterparty: to });
     if (to !== null && to !== sender && succeeded) {
       const zero = asWei(0n);
       entries.push({ ...common, account: to, kind: 'received', fee: zero, counterparty: sender });
+    }
+    for (let movement = movements[next]; movement?.index === index; movement = movements[++next]) {
+      const { from, to: taker } = movement;
+      const moved = { ...common, amount: asWei(movement.amount), fee: asWei(0n) };
+      entries.push({ ...moved, account: from, kind: 'sent', counterparty: taker });
+      entries.push({ ...moved, account: taker, kind: 'received', counterparty: from });
     }
   }
   if (fees > 0n) entries.push(feesEntry(block, coinbase, asWei(fees)));

@@ -12,10 +12,12 @@ import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asGas, type Epoch, type Gas, type Height } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import { findDisorder, orderTransactions } from './order.ts';
+import type { Transfer } from './payments/dispatch.ts';
+import { closeEpoch } from './payments/validatorChanges.ts';
 import { type LaneName, type LedgerRules, laneOf } from './rules.ts';
 import { Overlay } from './state/overlay.ts';
 import type { StateChanges, StateReader } from './state/reader.ts';
-import { applyTransfer, type InclusionRefusal } from './transfer.ts';
+import { applyTransaction, type InclusionRefusal } from './transfer.ts';
 
 /** What a block fixes before any of its transactions runs. */
 export type BlockContext = {
@@ -43,7 +45,12 @@ export type Outcome = {
   readonly state: Overlay;
   /** Who decides from the next block on, where this block is the last of its epoch. */
   readonly nextSet: ValidatorSet | null;
+  /** Coin that contracts moved by themselves, for the history. */
+  readonly movements: readonly Movement[];
 };
+
+/** `index`: of the transaction that made a contract move its coin. */
+export type Movement = Transfer & { readonly index: number };
 
 export type ExecutionRefusal =
   | { code: 'BLOCK_ORDER'; index: number }
@@ -104,6 +111,7 @@ class Run {
   readonly #state: Overlay;
   readonly #context: BlockContext;
   readonly #receipts: Receipt[] = [];
+  readonly #movements: Movement[] = [];
   #gasUsed = 0n;
 
   constructor(parent: StateReader, context: BlockContext) {
@@ -113,17 +121,21 @@ class Run {
 
   /** Null when it is in the block. */
   apply(transaction: SignedTransaction): InclusionRefusal | null {
-    const { coinbase, rules } = this.#context;
-    const applied = applyTransfer(this.#state, transaction, coinbase, rules);
+    const applied = applyTransaction(this.#state, transaction, this.#context);
     if (!applied.ok) return applied.refusal;
-    this.#gasUsed += applied.value.gasUsed;
+    const { gasUsed, succeeded, logs, transfers } = applied.value;
+    this.#gasUsed += gasUsed;
     const cumulativeGasUsed = asGas(this.#gasUsed);
     const { type } = transaction;
-    this.#receipts.push(makeReceipt({ type, succeeded: true, cumulativeGasUsed, logs: [] }));
+    const index = this.#receipts.length;
+    for (const transfer of transfers) this.#movements.push({ index, ...transfer });
+    this.#receipts.push(makeReceipt({ type, succeeded, cumulativeGasUsed, logs }));
     return null;
   }
 
   finish(): Outcome {
+    const { height, timestampMs } = this.#context;
+    const nextSet = closeEpoch(this.#state, { height, timestampMs });
     const { root, changes } = this.#state.seal(this.#context.parentStateRoot);
     assertConservation(changes);
     const receiptBytes = this.#receipts.map(encodeReceipt);
@@ -136,7 +148,8 @@ class Run {
       gasUsed: asGas(this.#gasUsed),
       changes,
       state: this.#state,
-      nextSet: null,
+      nextSet,
+      movements: this.#movements,
     };
   }
 }

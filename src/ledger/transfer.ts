@@ -1,8 +1,12 @@
 import { accept, assert, refuse, type Verdict } from '#src/lib/failure.ts';
 import { type Address, isReservedAddress } from '#src/types/address.ts';
+import type { Log } from '#src/types/receipt.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asGas, asWei, type Gas, type Wei } from '#src/types/units.ts';
-import { intrinsicGas } from './gas.ts';
+import { callGas, intrinsicGas, standardGas } from './gas.ts';
+import type { BlockFacts, NativeContract } from './payments/contract.ts';
+import { contractAt } from './payments/contracts.ts';
+import { runMessage, type Transfer } from './payments/dispatch.ts';
 import { gasLimitFor, type LedgerRules } from './rules.ts';
 import { type Account, EMPTY_ACCOUNT, EMPTY_CODE_HASH } from './state/account.ts';
 import type { Overlay } from './state/overlay.ts';
@@ -18,26 +22,41 @@ export type InclusionRefusal =
   | { code: 'SENDER_NOT_EOA'; address: Address }
   | { code: 'INSUFFICIENT_FUNDS'; address: Address; have: bigint; need: bigint };
 
+/** What came of a transaction that is in the block. */
+export type Applied = {
+  readonly gasUsed: Gas;
+  readonly succeeded: boolean;
+  readonly logs: readonly Log[];
+  /** Coin that contracts moved by themselves. */
+  readonly transfers: readonly Transfer[];
+};
+
 /**
- * A payment of the native coin, without an EVM: one debit, one credit, and the whole fee to the
- * proposer's fee recipient. A call with data to an account without code does the same (yellow
- * paper, section 8). Contracts come in here.
+ * One transaction: a payment of the native coin, or a call of a native contract. The whole fee goes
+ * to the proposer's fee recipient. A call with data to an account without code is a payment (yellow
+ * paper, section 8).
+ *
+ * A call that fails is in the block all the same: it pays for its gas and changes nothing else. Out
+ * of gas it pays for all that it asked for.
  */
-export function applyTransfer(
+export function applyTransaction(
   state: Overlay,
   transaction: SignedTransaction,
-  coinbase: Address,
-  rules: LedgerRules,
-): Verdict<{ gasUsed: Gas }, InclusionRefusal> {
+  block: BlockFacts & { readonly coinbase: Address; readonly rules: LedgerRules },
+): Verdict<Applied, InclusionRefusal> {
   const { sender, to, value, nonce, gasLimit, maxFeePerGas } = transaction;
+  const { coinbase, rules } = block;
   if (to === null) return refuse({ code: 'CONTRACTS_NOT_ENABLED' });
-  // No native contract is there yet: what is paid in could not be paid out.
-  if (isReservedAddress(to)) return refuse({ code: 'ADDRESS_RESERVED', address: to });
+  const contract = isReservedAddress(to) ? contractAt(to) : null;
+  // What is paid in could not be paid out.
+  if (contract === null && isReservedAddress(to)) {
+    return refuse({ code: 'ADDRESS_RESERVED', address: to });
+  }
   const limit = gasLimitFor(transaction, rules);
   if (gasLimit > limit) return refuse({ code: 'EXCEEDS_BLOCK_GAS_LIMIT', gas: gasLimit, limit });
-  const gasUsed = intrinsicGas(transaction);
-  if (gasLimit < gasUsed) {
-    return refuse({ code: 'INTRINSIC_GAS_TOO_LOW', gas: gasLimit, need: gasUsed });
+  const intrinsic = intrinsicGas(transaction);
+  if (gasLimit < intrinsic) {
+    return refuse({ code: 'INTRINSIC_GAS_TOO_LOW', gas: gasLimit, need: intrinsic });
   }
   const { baseFeePerGas } = rules;
   if (maxFeePerGas < baseFeePerGas) {
@@ -51,13 +70,42 @@ export function applyTransfer(
   if (account.balance < need) {
     return refuse({ code: 'INSUFFICIENT_FUNDS', address: sender, have: account.balance, need });
   }
+  const price = effectiveGasPrice(transaction, baseFeePerGas);
+  if (contract !== null) {
+    const applied = applyCall(state, transaction, contract, block);
+    payFee(state, sender, coinbase, applied.gasUsed * price);
+    return accept(applied);
+  }
   const target = state.account(to);
   if (target !== null && hasCode(target)) return refuse({ code: 'CONTRACTS_NOT_ENABLED' });
-  const fee = gasUsed * effectiveGasPrice(transaction, baseFeePerGas);
+  const fee = intrinsic * price;
   move(state, sender, -value - fee, 1n);
   move(state, to, value, 0n);
   move(state, coinbase, fee, 0n);
-  return accept({ gasUsed: asGas(gasUsed) });
+  return accept({ ...PLAIN, gasUsed: asGas(intrinsic) });
+}
+
+const PLAIN = { succeeded: true, logs: [], transfers: [] } as const;
+
+function applyCall(
+  state: Overlay,
+  { sender, value, data, gasLimit, ...rest }: SignedTransaction,
+  to: NativeContract,
+  block: BlockFacts,
+): Applied {
+  const before = standardGas({ ...rest, data });
+  const message = { sender, to, value, data, gas: gasLimit - before };
+  const result = runMessage(state, block, message);
+  const gasUsed = asGas(callGas({ ...rest, data }, result.gasUsed));
+  if (result.ended !== 'well') return { succeeded: false, gasUsed, logs: [], transfers: [] };
+  const { logs, transfers } = result;
+  return { succeeded: true, gasUsed, logs, transfers };
+}
+
+/** A contract moves its own coin only: the sender still has what was held against its fee. */
+function payFee(state: Overlay, sender: Address, coinbase: Address, fee: bigint): void {
+  move(state, sender, -fee, 1n);
+  move(state, coinbase, fee, 0n);
 }
 
 /** EIP-1559: what is really paid for each unit of gas. */

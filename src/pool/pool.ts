@@ -4,6 +4,8 @@
  * nonces follow on from its account without a gap; the others wait, within a narrow limit, and
  * never push an executable one out (Li et al., DETER, CCS 2021).
  */
+
+import { contractAt } from '#src/ledger/payments/contracts.ts';
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
 import { type Address, isReservedAddress } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
@@ -98,7 +100,7 @@ export class Pool {
       return refuse({ code: 'FEE_CAP_TOO_LOW', maxFeePerGas, baseFeePerGas });
     }
     if (transaction.to === null) return refuse({ code: 'CONTRACTS_NOT_ENABLED' });
-    if (isReservedAddress(transaction.to)) {
+    if (isReservedAddress(transaction.to) && contractAt(transaction.to) === null) {
       return refuse({ code: 'ADDRESS_RESERVED', address: transaction.to });
     }
     const limit = rules.gasLimitFor(transaction);

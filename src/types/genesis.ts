@@ -3,12 +3,12 @@
  * impossible value is a refusal that names the JSON path.
  */
 
-import { isIPv4, isIPv6 } from 'node:net';
 import { sha256 } from '#src/crypto/sha256.ts';
 import { fromHex, toHex, utf8 } from '#src/lib/bytes.ts';
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
-import { type Json, JsonNumber, type JsonObject, parseStrictJson } from '#src/lib/strictJson.ts';
-import { type Address, parseAddress } from './address.ts';
+import { type Json, type JsonObject, parseStrictJson } from '#src/lib/strictJson.ts';
+import { type Address, isReservedAddress, parseAddress } from './address.ts';
+import { address, fields, integer, list, name, need, Stop, text, unique } from './genesisFields.ts';
 import { type Hash, hashFromBytes } from './hash.ts';
 import {
   blockBytesMax,
@@ -16,8 +16,8 @@ import {
   genesisAllocMax,
   genesisBytesMax,
   genesisMembersMax,
-  nameCharsMax,
 } from './limits.ts';
+import { isDialable, isPeerId } from './peerId.ts';
 import { asGas, asStake, asWei, type Gas, type Wei } from './units.ts';
 import { type Validator, validatorsMax } from './validatorSet.ts';
 
@@ -34,6 +34,25 @@ export type GenesisTimers = {
   readonly maxPastMs: number;
 };
 
+/** How members decide, and what their stake answers for. */
+export type GenesisGovernance = {
+  readonly voteSeconds: number;
+  /** From the deciding vote to the first moment of execution. */
+  readonly delaySeconds: number;
+  /** From the end of a stake to its withdrawal. */
+  readonly unbondingSeconds: number;
+  /** Of the stake, lost for a proven fault; 10,000 is all of it. */
+  readonly slashBps: number;
+};
+
+export type GenesisMember = {
+  readonly id: string;
+  readonly name: string;
+  readonly admin: Address;
+  /** Bit mask, payments.md 2.1. */
+  readonly roles: number;
+};
+
 export type Genesis = {
   readonly config: {
     readonly chainId: bigint;
@@ -43,11 +62,14 @@ export type Genesis = {
     readonly evmLaneGasLimit: Gas;
     readonly paymentLaneBytesMax: number;
     readonly heartbeatMs: number;
+    /** Blocks that an epoch has at least before another set may decide. */
+    readonly epochBlocksMin: number;
     readonly timers: GenesisTimers;
+    readonly governance: GenesisGovernance;
   };
   /** Unix seconds. */
   readonly timestamp: number;
-  readonly members: readonly { readonly id: string; readonly name: string }[];
+  readonly members: readonly GenesisMember[];
   readonly validators: readonly GenesisValidator[];
   readonly alloc: ReadonlyMap<Address, { readonly balance: Wei }>;
 };
@@ -64,7 +86,20 @@ export const defaultTimers: GenesisTimers = {
   maxPastMs: 2_000,
 };
 
+export const defaultGovernance: GenesisGovernance = {
+  voteSeconds: 604_800,
+  delaySeconds: 0,
+  unbondingSeconds: 1_209_600,
+  slashBps: 1_000,
+};
+
+/** 10^18 wei of stake are one vote. */
+const weiPerStake = 10n ** 18n;
+const ROLE_VALIDATOR = 1;
+const rolesMax = 1_023n;
 const secondsMax = 253_402_300_799;
+/** Ten years: longer is a slip of the pen. */
+const spanSecondsMax = 315_360_000n;
 
 export function parseGenesis(text: string): Verdict<Genesis, GenesisRefusal> {
   if (Buffer.byteLength(text) > genesisBytesMax) {
@@ -126,9 +161,15 @@ export function genesisWarnings({ validators, members }: Genesis): string[] {
     if (3n * stake > 2n * total) warnings.push(`${has}: it decides alone`);
     else if (3n * stake >= total) warnings.push(`${has}: it can stop the network alone`);
   }
-  for (const { id } of members) {
+  const first = new Map<Address, string>();
+  for (const { id, admin } of members) {
     if (!validators.some(({ memberId }) => memberId === id)) {
       warnings.push(`member ${id} has no validator`);
+    }
+    const other = first.get(admin) ?? id;
+    first.set(admin, other);
+    if (other !== id) {
+      warnings.push(`members ${other} and ${id} have one admin: it votes for ${other} only`);
     }
   }
   return warnings;
@@ -136,24 +177,16 @@ export function genesisWarnings({ validators, members }: Genesis): string[] {
 
 // --- reading -------------------------------------------------------------------------------------
 
-class Stop extends Error {
-  readonly path: string;
-  constructor(path: string, message: string) {
-    super(message);
-    this.path = path;
-  }
-}
-
 function readGenesis(json: Json): Genesis {
   const root = fields(json, '$', ['config', 'timestamp', 'members', 'validators', 'alloc']);
-  const members = list(root, 'members', '$', 1, genesisMembersMax).map((item, at) => {
+  const names = list(root, 'members', '$', 1, genesisMembersMax).map((item, at) => {
     const path = `$.members[${at}]`;
-    const member = fields(item, path, ['id', 'name']);
-    return { id: name(member, 'id', path), name: name(member, 'name', path) };
+    const member = fields(item, path, ['id', 'name'], ['admin', 'roles']);
+    return { member, path, id: name(member, 'id', path), name: name(member, 'name', path) };
   });
-  unique(members, ({ id }) => id, '$.members', 'id');
+  unique(names, ({ id }) => id, '$.members', 'id');
   const validators = list(root, 'validators', '$', 1, validatorsMax).map((item, at) =>
-    readValidator(item, `$.validators[${at}]`, members),
+    readValidator(item, `$.validators[${at}]`, names),
   );
   unique(validators, ({ consensusKey }) => toHex(consensusKey), '$.validators', 'consensusKey');
   unique(validators, ({ peerId }) => peerId, '$.validators', 'peerId');
@@ -162,10 +195,28 @@ function readGenesis(json: Json): Genesis {
   return {
     config: readConfig(need(root, 'config', '$')),
     timestamp: Number(integer(root, 'timestamp', '$', 0n, BigInt(secondsMax))),
-    members,
+    members: names.map((item) => readMember(item, validators)),
     validators,
-    alloc: readAlloc(need(root, 'alloc', '$')),
+    alloc: readAlloc(need(root, 'alloc', '$'), total * weiPerStake),
   };
+}
+
+/** Who speaks for a member: the operator of its first validator, unless it names somebody else. */
+function readMember(
+  item: { member: JsonObject; path: string; id: string; name: string },
+  validators: readonly GenesisValidator[],
+): GenesisMember {
+  const { member, path, id } = item;
+  const validator = validators.find(({ memberId }) => memberId === id);
+  const admin = member.has('admin') ? address(member, 'admin', path) : validator?.operator;
+  if (admin === undefined) {
+    throw new Stop(`${path}.admin`, 'is missing: the member has no validator to take it from');
+  }
+  const byDefault = validator === undefined ? 0 : ROLE_VALIDATOR;
+  const roles = member.has('roles')
+    ? Number(integer(member, 'roles', path, 0n, rolesMax))
+    : byDefault;
+  return { id, name: item.name, admin, roles };
 }
 
 function readConfig(json: Json): Genesis['config'] {
@@ -177,7 +228,9 @@ function readConfig(json: Json): Genesis['config'] {
     'evmLaneGasLimit',
     'paymentLaneBytesMax',
     'heartbeatMs',
+    'epochBlocksMin',
     'timers',
+    'governance',
   ];
   const config = fields(json, path, ['chainId'], optional);
   const number = (key: string, byDefault: bigint, min: bigint, max: bigint) =>
@@ -199,7 +252,23 @@ function readConfig(json: Json): Genesis['config'] {
     evmLaneGasLimit: asGas(number('evmLaneGasLimit', 2_000_000n, 21_000n, gasMax)),
     paymentLaneBytesMax: Number(number('paymentLaneBytesMax', 1_500_000n, 1_024n, bytesMax)),
     heartbeatMs,
+    epochBlocksMin: Number(number('epochBlocksMin', 10n, 1n, 1_000_000n)),
     timers,
+    governance: readGovernance(config.get('governance') ?? new Map()),
+  };
+}
+
+function readGovernance(json: Json): GenesisGovernance {
+  const path = '$.config.governance';
+  const names = Object.keys(defaultGovernance) as (keyof GenesisGovernance)[];
+  const given = fields(json, path, [], names);
+  const number = (key: keyof GenesisGovernance, min: bigint, max: bigint) =>
+    given.has(key) ? Number(integer(given, key, path, min, max)) : defaultGovernance[key];
+  return {
+    voteSeconds: number('voteSeconds', 1n, spanSecondsMax),
+    delaySeconds: number('delaySeconds', 0n, spanSecondsMax),
+    unbondingSeconds: number('unbondingSeconds', 0n, spanSecondsMax),
+    slashBps: number('slashBps', 0n, 10_000n),
   };
 }
 
@@ -236,8 +305,7 @@ function readValidator(
   if (consensusKey?.length !== 32)
     throw new Stop(`${path}.consensusKey`, 'should be 0x and 32 bytes');
   const peerId = text(item, 'peerId', path);
-  // The text form of an Ed25519 libp2p key; whoever dials checks it against the handshake.
-  if (!/^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/.test(peerId)) {
+  if (!isPeerId(peerId)) {
     throw new Stop(`${path}.peerId`, 'should be an Ed25519 peer id (12D3KooW…)');
   }
   const addresses = list(item, 'addresses', path, 1, dialAddressesMax).map((value, at) => {
@@ -257,16 +325,18 @@ function readValidator(
   };
 }
 
-function readAlloc(json: Json): Genesis['alloc'] {
+/** Stakes are coin too: the supply is what is here and what they hold. */
+function readAlloc(json: Json, staked: bigint): Genesis['alloc'] {
   if (!(json instanceof Map)) throw new Stop('$.alloc', 'should be an object');
   if (json.size > genesisAllocMax)
     throw new Stop('$.alloc', `more than ${genesisAllocMax} accounts`);
   const alloc = new Map<Address, { balance: Wei }>();
-  let sum = 0n;
+  let sum = staked;
   for (const [key, value] of json as JsonObject) {
     const path = `$.alloc["${key.slice(0, 64)}"]`;
     const parsed = parseAddress(key.startsWith('0x') ? key : `0x${key}`);
     if (!parsed.ok) throw new Stop(path, 'is not an address, or its checksum is wrong');
+    if (isReservedAddress(parsed.value)) throw new Stop(path, 'is reserved for the system');
     if (alloc.has(parsed.value)) throw new Stop(path, 'stands twice, in another spelling');
     const entry = fields(value, path, ['balance']);
     const balance = asWei(integer(entry, 'balance', path, 0n, (1n << 256n) - 1n));
@@ -275,100 +345,6 @@ function readAlloc(json: Json): Genesis['alloc'] {
     alloc.set(parsed.value, { balance });
   }
   return new Map([...alloc].sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-function fields(
-  json: Json,
-  path: string,
-  required: readonly string[],
-  optional: readonly string[] = [],
-): JsonObject {
-  if (!(json instanceof Map)) throw new Stop(path, 'should be an object');
-  for (const key of (json as JsonObject).keys()) {
-    if (!required.includes(key) && !optional.includes(key)) {
-      throw new Stop(`${path}.${key.slice(0, 64)}`, 'is not a known key');
-    }
-  }
-  for (const key of required) {
-    if (!json.has(key)) throw new Stop(`${path}.${key}`, 'is missing');
-  }
-  return json;
-}
-
-function need(item: JsonObject, key: string, path: string): Json {
-  const value = item.get(key);
-  if (value === undefined) throw new Stop(`${path}.${key}`, 'is missing');
-  return value;
-}
-
-function list(
-  item: JsonObject,
-  key: string,
-  path: string,
-  min: number,
-  max: number,
-): readonly Json[] {
-  const value = need(item, key, path);
-  if (!Array.isArray(value) || value.length < min || value.length > max) {
-    throw new Stop(`${path}.${key}`, `should be a list of ${min} to ${max}`);
-  }
-  return value as readonly Json[];
-}
-
-function text(item: JsonObject, key: string, path: string): string {
-  const value = need(item, key, path);
-  if (typeof value !== 'string') throw new Stop(`${path}.${key}`, 'should be a text');
-  return value;
-}
-
-function name(item: JsonObject, key: string, path: string): string {
-  const value = text(item, key, path);
-  const plain = /^[\p{L}\p{N}][\p{L}\p{N} ._&'()-]*$/u.test(value);
-  if (!plain || value.length > nameCharsMax) {
-    throw new Stop(`${path}.${key}`, `should be 1 to ${nameCharsMax} letters, digits and spaces`);
-  }
-  return value;
-}
-
-function address(item: JsonObject, key: string, path: string): Address {
-  const parsed = parseAddress(text(item, key, path));
-  if (!parsed.ok) throw new Stop(`${path}.${key}`, 'is not an address, or its checksum is wrong');
-  return parsed.value;
-}
-
-/**
- * A JSON integer, or decimal or 0x text: 2^53 and more does not survive other tools as a number.
- */
-function integer(item: JsonObject, key: string, path: string, min: bigint, max: bigint): bigint {
-  const value = need(item, key, path);
-  const digits = value instanceof JsonNumber ? value.text : value;
-  const shaped =
-    typeof digits === 'string' &&
-    digits.length <= 80 &&
-    /^(0|[1-9]\d*|0x(0|[1-9a-fA-F][0-9a-fA-F]*))$/.test(digits);
-  const number = shaped ? BigInt(digits) : -1n;
-  if (number < min || number > max) {
-    throw new Stop(`${path}.${key}`, `should be a whole number from ${min} to ${max}`);
-  }
-  return number;
-}
-
-/** `/ip4/192.0.2.1/tcp/30303`; a host of the kind that stands before it, a port from 1 to 65535. */
-function isDialable(text: string): boolean {
-  const match = /^\/(ip4|ip6|dns|dns4|dns6)\/([^/%]{1,253})\/tcp\/([1-9]\d{0,4})$/.exec(text);
-  const [, kind, host = '', port] = match ?? [];
-  if (kind === undefined || Number(port) > 65_535) return false;
-  if (kind === 'ip4') return isIPv4(host);
-  return kind === 'ip6' ? isIPv6(host) : /^\w([\w-]*\w)?(\.\w([\w-]*\w)?)*\.?$/.test(host);
-}
-
-function unique<T>(items: readonly T[], of: (item: T) => string, path: string, key: string): void {
-  const seen = new Set<string>();
-  for (const [at, item] of items.entries()) {
-    const value = of(item);
-    if (seen.has(value)) throw new Stop(`${path}[${at}].${key}`, 'stands twice');
-    seen.add(value);
-  }
 }
 
 function canonical(value: unknown): string {

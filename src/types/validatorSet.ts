@@ -24,21 +24,32 @@ export type ValidatorSet = {
 
 export const validatorsMax = 128;
 
-/** Sorts and hashes. The members' values have been checked by whoever decoded them. */
+export type SetRefusal = {
+  code: 'SET_EMPTY' | 'SET_TOO_LARGE' | 'SET_STAKE' | 'SET_KEY_TWICE' | 'SET_PEER_TWICE';
+};
+
+/**
+ * Whether these can be a set at all; null where they can. The one place that says so: genesis,
+ * execution and restart all ask here.
+ */
+export function checkValidatorSet(members: readonly Validator[]): SetRefusal | null {
+  if (members.length < 1) return { code: 'SET_EMPTY' };
+  if (members.length > validatorsMax) return { code: 'SET_TOO_LARGE' };
+  const total = members.reduce((sum, { stake }) => sum + stake, 0n);
+  const weightless = members.some(({ stake }) => stake < 1n);
+  if (weightless || total >= 1n << 63n) return { code: 'SET_STAKE' };
+  const keys = new Set(members.map(({ consensusKey }) => toHex(consensusKey)));
+  if (keys.size < members.length) return { code: 'SET_KEY_TWICE' };
+  const peers = new Set(members.map(({ peerId }) => peerId));
+  return peers.size < members.length ? { code: 'SET_PEER_TWICE' } : null;
+}
+
+/** Sorts and hashes. Whoever decoded the members has asked `checkValidatorSet`. */
 export function makeValidatorSet(members: readonly Validator[]): ValidatorSet {
-  assert(members.length >= 1 && members.length <= validatorsMax, 'between 1 and 128 validators');
+  const refusal = checkValidatorSet(members);
+  assert(refusal === null, `these are a validator set: ${refusal?.code}`);
   const validators = [...members].sort((a, b) => compareBytes(a.consensusKey, b.consensusKey));
-  let total = 0n;
-  for (const [index, validator] of validators.entries()) {
-    const before = validators[index - 1];
-    assert(validator.stake >= 1n, 'a validator has stake');
-    assert(
-      before === undefined || compareBytes(before.consensusKey, validator.consensusKey) !== 0,
-      'validator keys differ',
-    );
-    total += validator.stake;
-  }
-  assert(total < 1n << 63n, 'total stake below 2^63');
+  const total = validators.reduce((sum, { stake }) => sum + stake, 0n);
   return { validators, totalStake: total as Stake, hash: hashValidators(validators) };
 }
 

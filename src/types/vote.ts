@@ -1,7 +1,7 @@
-import { fromHex } from '#src/lib/bytes.ts';
+import { bytesEqual, fromHex } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
-import type { Hash } from './hash.ts';
-import type { Epoch, View } from './units.ts';
+import { type Hash, hashFromBytes } from './hash.ts';
+import { asEpoch, asView, type Epoch, type View } from './units.ts';
 
 /**
  * What a validator may sign: it saw a valid block, it gave the view up, it saw the block notarized.
@@ -50,6 +50,28 @@ export function encodeStatement(statement: Statement, networkId: Uint8Array): Ui
   assert(hash?.length === 32, 'block hash is 32 bytes');
   out.set(hash, 73);
   return out;
+}
+
+/** Exactly what `encodeStatement` writes for some statement; null for all else. */
+export function decodeStatement(
+  bytes: Uint8Array,
+): { statement: Statement; networkId: Uint8Array } | null {
+  if (bytes.length !== STATEMENT_BYTES || !bytesEqual(bytes.subarray(0, 16), DOMAIN)) return null;
+  const words = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const kind = Object.values(VoteKind).find((known) => known === bytes[48]);
+  const numbers = [49, 57, 65].map((at) => Number(words.getBigUint64(at)));
+  const [epoch, view, parentView] = numbers;
+  if (kind === undefined || !numbers.every(Number.isSafeInteger)) return null;
+  const statement: Statement = {
+    kind,
+    epoch: asEpoch(epoch ?? 0),
+    view: asView(view ?? 0),
+    parentView: asView(parentView ?? 0),
+    blockHash: hashFromBytes(bytes.subarray(73)),
+  };
+  const isBlank = statement.parentView === 0 && statement.blockHash === ZERO_HASH;
+  if (kind === VoteKind.Nullify && !isBlank) return null;
+  return { statement, networkId: bytes.slice(16, 48) };
 }
 
 /** Identity of a statement within one network: equal keys, equal signed bytes. */

@@ -6,6 +6,7 @@ import { type Json, JsonNumber, parseStrictJson } from '#src/lib/strictJson.ts';
 import { formatAddress } from '#src/types/address.ts';
 import {
   canonicalGenesis,
+  defaultGovernance,
   defaultTimers,
   type Genesis,
   genesisNetworkId,
@@ -30,7 +31,7 @@ function sound() {
     consensusKey: `0x${`0${at + 1}`.repeat(32)}`,
     peerId,
     addresses: [`/ip4/192.0.2.${at + 1}/tcp/30303`],
-    operator: alice,
+    operator: at === 1 ? alice : `0x${`a${at}`.repeat(20)}`,
     stake: '100',
     feeRecipient: bob,
   }));
@@ -39,6 +40,8 @@ function sound() {
   const alloc: Draft = { [alice]: { balance: '1000' }, [bob]: { balance: '0x3e8' } };
   return { config, timestamp: 1_790_000_000, members, validators, alloc };
 }
+
+const reserved = `0x4d5042${'00'.repeat(16)}02`;
 
 type Sound = ReturnType<typeof sound>;
 
@@ -377,9 +380,63 @@ const rows: Row[] = [
   {
     when: '100: balances of 2^256 together',
     text: inAlloc({ [alice]: { balance: `${(1n << 256n) - 1n}` }, [bob]: { balance: 1 } }),
+    path: `$.alloc["${alice}"]`,
+    message: /add up to 2\^256 or more/,
+  },
+  {
+    when: '100: balances and stakes of 2^256 together',
+    text: inAlloc({ [bob]: { balance: `${(1n << 256n) - 400n * 10n ** 18n}` } }),
     path: `$.alloc["${bob}"]`,
     message: /add up to 2\^256 or more/,
   },
+  ...[reserved, `0x4d5042200000000000000000${'11'.repeat(8)}`].map((address) => ({
+    when: `100: coin at the reserved address ${address}`,
+    text: inAlloc({ [address]: { balance: 1 } }),
+    path: `$.alloc["${address}"]`,
+    message: /reserved/,
+  })),
+  ...['operator', 'feeRecipient'].flatMap((key) =>
+    [[reserved, /reserved/] as const, [`0x${'00'.repeat(20)}`, /zero address/] as const].map(
+      ([address, message]) => ({
+        when: `100: ${key} ${address}`,
+        text: inValidator({ [key]: address }),
+        path: `$.validators[1].${key}`,
+        message,
+      }),
+    ),
+  ),
+  {
+    when: '100: a member without validator and without admin',
+    text: changed(({ members }) => members.push({ id: 'idle', name: 'Idle' })),
+    path: '$.members[4].admin',
+    message: /is missing/,
+  },
+  {
+    when: '100: roles that nobody knows',
+    text: changed(({ members }) => Object.assign(members[0] ?? {}, { roles: 1024 })),
+    path: '$.members[0].roles',
+    message: /from 0 to 1023/,
+  },
+  {
+    when: '100: an epoch of no blocks',
+    text: inConfig({ epochBlocksMin: 0 }),
+    path: '$.config.epochBlocksMin',
+    message: /from 1/,
+  },
+  ...(
+    [
+      ['voteSeconds', 0],
+      ['delaySeconds', -1],
+      ['unbondingSeconds', 1e10],
+      ['slashBps', 10_001],
+      ['quorum', 1],
+    ] as const
+  ).map(([key, value]) => ({
+    when: `100: governance.${key} ${value}`,
+    text: inConfig({ governance: { [key]: value } }),
+    path: `$.config.governance.${key}`,
+    message: key === 'quorum' ? /not a known key/ : /whole number from/,
+  })),
   {
     when: '100: a timestamp in milliseconds',
     text: changed((draft) => Object.assign(draft, { timestamp: 1_790_000_000_000 })),
@@ -481,6 +538,13 @@ describe('the meaning of a genesis', () => {
       balance: inAlloc({ [alice]: { balance: 1001 }, [bob]: { balance: 1000 } }),
       account: inAlloc({ [alice]: { balance: 1000 } }),
     };
+    others.epochBlocksMin = inConfig({ epochBlocksMin: 11 });
+    for (const key of Object.keys(defaultGovernance) as (keyof typeof defaultGovernance)[]) {
+      others[key] = inConfig({ governance: { [key]: defaultGovernance[key] + 1 } });
+    }
+    for (const [key, value] of Object.entries({ admin: bob, roles: 3 })) {
+      others[key] = changed(({ members }) => Object.assign(members[1] ?? {}, { [key]: value }));
+    }
     for (const key of Object.keys(defaultTimers) as (keyof typeof defaultTimers)[]) {
       others[key] = inTimers({ ...defaultTimers, [key]: defaultTimers[key] + 1 });
     }
@@ -529,8 +593,27 @@ describe('the meaning of a genesis', () => {
       members.splice(1, 1);
     });
     assert.match(genesisWarnings(parsed(both))[0] ?? '', /member-0 has 50 % .* can stop/);
-    const idle = changed(({ members }) => members.push({ id: 'idle', name: 'Idle' }));
-    assert.deepEqual(genesisWarnings(parsed(idle)), ['member idle has no validator']);
+    const idle = (admin: string) =>
+      genesisWarnings(
+        parsed(changed(({ members }) => members.push({ id: 'idle', name: 'Idle', admin }))),
+      );
+    assert.deepEqual(idle(bob), ['member idle has no validator']);
+    assert.deepEqual(idle(alice), [
+      'member idle has no validator',
+      'members member-1 and idle have one admin: it votes for member-1 only',
+    ]);
+  });
+
+  it('gives a member its admin and its roles by its first validator', () => {
+    const { members, config } = parsed(text);
+    assert.deepEqual(members[1], {
+      ...{ id: 'member-1', name: 'A Bank', roles: 1 },
+      admin: alice.toLowerCase(),
+    });
+    assert.deepEqual(config.governance, defaultGovernance);
+    assert.equal(config.epochBlocksMin, 10);
+    const other = changed(({ members: list }) => Object.assign(list[1] ?? {}, { admin: bob }));
+    assert.equal(parsed(other).members[1]?.admin, bob.toLowerCase());
   });
 });
 

@@ -80,6 +80,20 @@ export const commonErrors = [
   'error BadCallData(bytes4 selector)',
 ] as const;
 
+/** An item of an ABI that is longer than a line of code; the type is the whole text. */
+export function long<const P extends readonly string[]>(...parts: P): Joined<P> {
+  return parts.join(' ') as Joined<P>;
+}
+
+type Joined<P extends readonly string[]> = P extends readonly [
+  infer First extends string,
+  ...infer Rest extends readonly string[],
+]
+  ? Rest extends readonly []
+    ? First
+    : `${First} ${Joined<Rest>}`
+  : '';
+
 /** One function of a contract, with its types erased. */
 export type NativeFunction = {
   readonly name: string;
@@ -111,7 +125,8 @@ type FunctionOf<A extends Abi, N extends ExtractAbiFunctionNames<A>> = {
 };
 
 type ResultOf<L extends readonly Param[]> = L extends readonly []
-  ? undefined
+  ? // biome-ignore lint/suspicious/noConfusingVoidType: what a function without a result gives
+    void
   : L extends readonly [infer P extends Param]
     ? ValueOf<P>
     : ValuesOf<L>;

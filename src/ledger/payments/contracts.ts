@@ -1,8 +1,15 @@
 import type { Address } from '#src/types/address.ts';
+import { consortiumRegistry } from './consortiumRegistry.ts';
 import type { NativeContract } from './contract.ts';
+import { governance } from './governance.ts';
+import { validatorRegistry } from './validatorRegistry.ts';
 
-/** Every native contract there is. */
-export const contracts: readonly NativeContract[] = [];
+/** Every native contract there is; each has its ABI. */
+export const contracts: readonly NativeContract[] = [
+  consortiumRegistry,
+  validatorRegistry,
+  governance,
+];
 
 const byAddress = new Map(contracts.map((contract) => [contract.address, contract]));
 

@@ -1,0 +1,95 @@
+/** The contracts' state at block 0: whatever a genesis says stands in their storage. */
+import { keccak256 } from '#src/crypto/keccak.ts';
+import { utf8 } from '#src/lib/bytes.ts';
+import type { Genesis } from '#src/types/genesis.ts';
+import { type Hash, hashFromBytes } from '#src/types/hash.ts';
+import { memberIdOf } from '#src/types/memberId.ts';
+import { formatIngress } from '#src/types/peerId.ts';
+import { asWei } from '#src/types/units.ts';
+import type { Overlay } from '../state/overlay.ts';
+import { VALIDATOR_REGISTRY } from './addresses.ts';
+import { addAccount, writeMember } from './consortiumRegistry.ts';
+import { contracts } from './contracts.ts';
+import { governanceSettings } from './governance.ts';
+import { setValues } from './storage.ts';
+import { beginSpan, putInForce, writeEpoch } from './validatorChanges.ts';
+import {
+  KIND,
+  peerKey,
+  store as registry,
+  STATUS,
+  validatorSetIn,
+  WEI_PER_POWER,
+} from './validatorStore.ts';
+
+/** INVALID: a contract to every tool, never run by an EVM. */
+const CODE = Uint8Array.of(0xfe);
+
+/** The genesis was parsed, so its values are possible ones. */
+export function foundContracts(state: Overlay, genesis: Genesis, networkId: Hash): void {
+  const codeHash = state.setCode(CODE);
+  for (const { address } of contracts) {
+    state.changeAccount(address, (account) => ({ ...account, codeHash }));
+  }
+  foundMembers(state, genesis);
+  foundValidators(state, genesis, networkId);
+  const { voteSeconds, delaySeconds } = genesis.config.governance;
+  governanceSettings.voteSeconds.set(state, BigInt(voteSeconds));
+  governanceSettings.delaySeconds.set(state, BigInt(delaySeconds));
+}
+
+/** What the validators of a genesis have at stake, in wei. */
+export function foundingStake({ validators }: Genesis): bigint {
+  return validators.reduce((sum, { stake }) => sum + stake * WEI_PER_POWER, 0n);
+}
+
+function foundMembers(state: Overlay, { members, validators, timestamp }: Genesis): void {
+  const since = { joinedAt: BigInt(timestamp), height: 0n };
+  for (const { id, name, admin, roles } of members) {
+    const memberId = memberIdOf(id);
+    const legalEntityHash = hashFromBytes(keccak256(utf8(name)));
+    const member = { memberId, admin, legalEntityHash, roles: BigInt(roles), endpoint: '', name };
+    writeMember(state, member, since);
+    for (const { operator } of validators.filter((validator) => validator.memberId === id)) {
+      addAccount(state, operator, memberId, BigInt(roles));
+    }
+  }
+}
+
+function foundValidators(state: Overlay, genesis: Genesis, networkId: Hash): void {
+  const { config, validators } = genesis;
+  const { unbondingSeconds, slashBps } = config.governance;
+  registry.networkId.set(state, networkId);
+  registry.unbondingSeconds.set(state, BigInt(unbondingSeconds));
+  registry.slashBps.set(state, BigInt(slashBps));
+  registry.epochBlocksMin.set(state, BigInt(config.epochBlocksMin));
+  registry.count.set(state, BigInt(validators.length));
+  for (const [at, validator] of validators.entries()) {
+    const index = BigInt(at);
+    const memberId = memberIdOf(validator.memberId);
+    const { operator, feeRecipient, stake, consensusKey, peerId } = validator;
+    const view = registry.validators(index);
+    const publicKey = hashFromBytes(consensusKey);
+    view.memberId.set(state, memberId);
+    view.operator.set(state, operator);
+    view.kind.set(state, KIND.stake);
+    view.status.set(state, STATUS.active);
+    view.feeRecipient.set(state, feeRecipient);
+    view.publicKey.set(state, publicKey);
+    view.stake.set(state, stake * WEI_PER_POWER);
+    view.ingress.set(state, formatIngress(validator));
+    registry.keyOwners(publicKey).set(state, index + 1n);
+    registry.peerOwners(peerKey(peerId)).set(state, index + 1n);
+    const registrations = registry.registrations(memberId);
+    registrations.set(state, registrations.get(state) + 1n);
+    putInForce(state, index, validator);
+    beginSpan(state, index, 0n);
+  }
+  const indices = validators.map((_, at) => BigInt(at));
+  setValues(registry.active, state, indices, 0n);
+  writeEpoch(state, 0n, 0n, validatorSetIn(state));
+  state.changeAccount(VALIDATOR_REGISTRY, (account) => ({
+    ...account,
+    balance: asWei(foundingStake(genesis)),
+  }));
+}

@@ -1,0 +1,88 @@
+import { parseAbi } from 'abitype';
+import { VALIDATOR_REGISTRY } from './addresses.ts';
+import { commonErrors, errorsOf, eventsOf, long } from './contract.ts';
+
+/** ValidatorRegistry (payments.md 2.3), its errors and its events. */
+export const validatorAbi = parseAbi([
+  long(
+    'struct Validator { uint64 index; bytes32 memberId; address operator; bytes publicKey;',
+    'uint8 kind; uint8 status; uint64 votingPower; uint256 stake; address feeRecipient;',
+    'string ingress; uint64 addedAtHeight; uint64 deactivatedAtHeight; }',
+  ),
+  long(
+    'function registerValidator(bytes publicKey, bytes proofOfPossession, uint8 kind, address',
+    'feeRecipient, string ingress) returns (uint64 index)',
+  ),
+  'function activateValidator(uint64 index)',
+  'function deactivateValidator(uint64 index)',
+  'function rotateValidator(uint64 index, bytes newPublicKey, bytes proofOfPossession)',
+  'function updateValidatorVotingPower(uint64 index, uint64 newVotingPower)',
+  'function setFeeRecipient(uint64 index, address feeRecipient)',
+  'function setIngress(uint64 index, string ingress)',
+  'function bond(uint64 index, address token, uint256 amount) payable',
+  'function unbond(uint64 index, uint256 amount)',
+  'function withdrawUnbonded(uint64 index, address to)',
+  'function signalReady(uint64 index, uint64 height, bytes32 blockHash)',
+  'function submitEvidence(uint64 index, bytes firstVote, bytes secondVote)',
+  'function getValidators() view returns (address[] validators)',
+  'function getActiveValidatorSet() view returns (Validator[] validators)',
+  'function getValidator(uint64 index) view returns (Validator)',
+  long(
+    'function validatorSetAt(uint64 height) view returns (uint64 epoch, bytes32 setHash,',
+    'uint64 totalVotingPower)',
+  ),
+  long(
+    'event ValidatorRegistered(uint64 indexed index, bytes32 indexed memberId, uint8 kind,',
+    'bytes publicKey)',
+  ),
+  'event ValidatorActivated(uint64 indexed index, uint64 votingPower, uint64 effectiveHeight)',
+  'event ValidatorDeactivated(uint64 indexed index, uint64 effectiveHeight)',
+  'event ValidatorRotated(uint64 indexed index, bytes oldPublicKey, bytes newPublicKey)',
+  long(
+    'event ValidatorVotingPowerUpdated(uint64 indexed index, uint64 oldVotingPower, uint64',
+    'newVotingPower)',
+  ),
+  long(
+    'event StakeBonded(uint64 indexed index, address indexed token, uint256 amount, uint256',
+    'totalStake)',
+  ),
+  'event StakeUnbonded(uint64 indexed index, uint256 amount, uint48 withdrawableAt)',
+  'event ValidatorSlashed(uint64 indexed index, uint8 fault, uint256 amount, bytes32 evidenceHash)',
+  'error NotAuthorized(address caller)',
+  'error MemberNotActive(bytes32 memberId)',
+  'error MissingRole(uint64 role)',
+  'error UnknownValidator(uint64 index)',
+  'error WrongStatus(uint64 index, uint8 status)',
+  'error InvalidKind(uint8 kind)',
+  'error InvalidAccount(address account)',
+  'error InvalidIngress(string ingress)',
+  'error InvalidKey(bytes publicKey)',
+  'error InvalidProof(bytes publicKey)',
+  'error KeyUsed(bytes publicKey)',
+  'error PeerTaken(string peerId)',
+  'error TooManyRegistrations(uint256 limit)',
+  'error TooManyValidators(uint256 limit)',
+  'error LastValidator(uint64 index)',
+  'error PowerFollowsStake(uint64 index)',
+  'error PowerTooSmall(uint64 index)',
+  'error PowerTooLarge(uint64 index)',
+  'error ShareTooLarge(uint64 index, uint256 votingPower, uint256 totalVotingPower)',
+  'error InvalidHeight(uint64 height, uint64 current)',
+  'error UnknownToken(address token)',
+  'error WrongAmount(uint256 amount, uint256 value)',
+  'error StakeTooSmall(uint64 index, uint256 stake)',
+  'error StillInForce(uint64 index)',
+  'error TooManyUnbondings(uint256 limit)',
+  'error NothingToWithdraw(uint64 index)',
+  'error MalformedVote(bytes vote)',
+  'error WrongNetwork(bytes32 networkId)',
+  'error VotesApart(uint64 firstEpoch, uint64 firstView, uint64 secondEpoch, uint64 secondView)',
+  'error NoFault(uint8 firstKind, uint8 secondKind)',
+  'error EvidenceOutOfTime(uint64 epoch, uint64 current)',
+  'error BadSignature(bytes vote)',
+  'error AlreadyPunished(uint64 index, uint64 epoch)',
+  ...commonErrors,
+]);
+
+export const fail = errorsOf(validatorAbi);
+export const log = eventsOf(VALIDATOR_REGISTRY, validatorAbi);
