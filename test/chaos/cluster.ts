@@ -1,0 +1,262 @@
+/** Validators as real processes with their own data directories, and every way to mistreat them. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chainOf } from '#src/chain/genesisChain.ts';
+import { parseGenesis } from '#src/types/genesis.ts';
+import type { Validator } from '#src/types/validatorSet.ts';
+import { createChain } from '../../bin/commands/init.ts';
+import { createDataDir } from '../../bin/dataDir.ts';
+import { createNodeKeys } from '../../bin/nodeKeys.ts';
+import { FaultyNet } from './faultyProxy.ts';
+import { fundedAddresses, fundsEach } from './payments.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+const program = join(root, 'bin', 'mpbp.ts');
+export const chainId = 6727;
+
+export type ClusterOptions = {
+  readonly validators: number;
+  /** Peer id that may listen to everything. */
+  readonly observer: string;
+  /** Added to the environment of a validator when it is started. */
+  readonly environment?: (index: number) => Readonly<Record<string, string>>;
+};
+
+type Member = {
+  readonly dir: string;
+  readonly rpc: string;
+  readonly rpcPort: number;
+  readonly p2pPort: number;
+  peerId: string;
+  child: ChildProcess | null;
+  state: 'down' | 'up' | 'paused';
+};
+
+export class Cluster {
+  readonly dir: string;
+  readonly members: readonly Member[];
+  readonly networkId: Uint8Array;
+  /** In the order of the set, which is what `signer` in a vote counts. */
+  readonly set: readonly Validator[];
+  readonly net: FaultyNet;
+  readonly genesisText: string;
+  readonly #options: ClusterOptions;
+  /** Ends that nobody asked for. */
+  readonly deaths: string[] = [];
+
+  private constructor(
+    dir: string,
+    members: readonly Member[],
+    genesisText: string,
+    net: FaultyNet,
+    options: ClusterOptions,
+  ) {
+    const genesis = parseGenesis(genesisText);
+    if (!genesis.ok) throw new Error(`genesis: ${JSON.stringify(genesis.refusal)}`);
+    const { electorate } = chainOf(genesis.value);
+    this.dir = dir;
+    this.members = members;
+    this.genesisText = genesisText;
+    this.networkId = electorate.networkId;
+    this.set = electorate.set.validators;
+    this.net = net;
+    this.#options = options;
+  }
+
+  /** Data directories and proxies; no process yet. */
+  static async create(options: ClusterOptions): Promise<Cluster> {
+    const dir = mkdtempSync(join(tmpdir(), 'mpbp-chaos-'));
+    const count = options.validators;
+    const ports = await freePorts(3 * count);
+    const port = (at: number) => ports[at] ?? 0;
+    const members = Array.from({ length: count }, (_, at): Member => {
+      const [rpcPort, p2pPort] = [port(at), port(count + at)];
+      const rpc = `http://127.0.0.1:${rpcPort}`;
+      const home = join(dir, `node${at}`);
+      return { dir: home, rpc, rpcPort, p2pPort, peerId: '', child: null, state: 'down' };
+    });
+    const keys = await Promise.all(members.map((member) => createNodeKeys(member.dir, null)));
+    for (const [at, member] of members.entries()) member.peerId = keys[at]?.peerId ?? '';
+    const genesis = {
+      config: { chainId, heartbeatMs: 5_000 },
+      timestamp: Math.floor(Date.now() / 1_000) - 1,
+      members: keys.map((_, at) => ({ id: `member-${at}`, name: `Member ${at}` })),
+      validators: keys.map((publicKeys, at) => ({
+        memberId: `member-${at}`,
+        ...publicKeys,
+        addresses: [`/ip4/127.0.0.1/tcp/${port(2 * count + at)}`],
+        operator: feeAccount(at),
+        stake: '1',
+        feeRecipient: feeAccount(at),
+      })),
+      alloc: Object.fromEntries(
+        fundedAddresses().map((address) => [address, { balance: fundsEach.toString() }]),
+      ),
+    };
+    const text = `${JSON.stringify(genesis, null, 2)}\n`;
+    for (const member of members) await createChain(createDataDir(member.dir, text));
+    const net = await FaultyNet.open(
+      members.map((member, at) => ({
+        front: port(2 * count + at),
+        target: member.p2pPort,
+        pid: () => member.child?.pid ?? null,
+      })),
+    );
+    return new Cluster(dir, members, text, net, options);
+  }
+
+  /** Those that a client can reach. */
+  get live(): readonly string[] {
+    return this.members.filter(({ state }) => state === 'up').map(({ rpc }) => rpc);
+  }
+
+  p2pPortOf(peerId: string): number {
+    return this.members.find((member) => member.peerId === peerId)?.p2pPort ?? 0;
+  }
+
+  start(index: number): void {
+    const member = this.#member(index);
+    const log = openSync(join(this.dir, `node${index}.log`), 'a', 0o600);
+    const args = [program, 'start', '--data-dir', member.dir, '--log.level', 'info'];
+    args.push('--rpc.port', `${member.rpcPort}`, '--p2p.allow', this.#options.observer);
+    args.push('--p2p.listen', `/ip4/127.0.0.1/tcp/${member.p2pPort}`);
+    const child = spawn(process.execPath, args, {
+      cwd: root,
+      stdio: ['ignore', log, log],
+      env: { ...process.env, ...this.#options.environment?.(index) },
+    });
+    member.child = child;
+    member.state = 'up';
+    child.once('exit', (code, signal) => {
+      if (member.child !== child) return;
+      member.child = null;
+      if (member.state !== 'down') {
+        this.deaths.push(`validator ${index}: ${signal ?? code}; ${this.#lastLines(index)}`);
+      }
+      member.state = 'down';
+    });
+  }
+
+  startAll(order: readonly number[] = this.members.map((_, at) => at)): void {
+    for (const index of order) this.start(index);
+  }
+
+  /** Without any chance to write. */
+  async kill(...indexes: readonly number[]): Promise<void> {
+    await this.#end(indexes, 'SIGKILL');
+  }
+
+  /** As an operator does it; false where one had to be killed in the end. */
+  async stop(...indexes: readonly number[]): Promise<boolean> {
+    return this.#end(indexes, 'SIGTERM');
+  }
+
+  pause(index: number): void {
+    const member = this.#member(index);
+    member.child?.kill('SIGSTOP');
+    if (member.state === 'up') member.state = 'paused';
+  }
+
+  resume(index: number): void {
+    const member = this.#member(index);
+    member.child?.kill('SIGCONT');
+    if (member.state === 'paused') member.state = 'up';
+  }
+
+  /** Everything but keys and configuration is gone, and made again as `mpbp init` does. */
+  async wipe(index: number): Promise<void> {
+    const member = this.#member(index);
+    for (const name of ['chain', 'consensus', 'pool', 'identity.json', 'genesis.json']) {
+      rmSync(join(member.dir, name), { recursive: true, force: true });
+    }
+    await createChain(createDataDir(member.dir, this.genesisText));
+  }
+
+  /** A copy of the stopped validator's directory. */
+  backUp(index: number): string {
+    const copy = join(this.dir, `backup${index}`);
+    rmSync(copy, { recursive: true, force: true });
+    cpSync(this.#member(index).dir, copy, { recursive: true });
+    return copy;
+  }
+
+  restoreFrom(copy: string, index: number): void {
+    const { dir } = this.#member(index);
+    rmSync(dir, { recursive: true, force: true });
+    cpSync(copy, dir, { recursive: true });
+  }
+
+  log(index: number): string {
+    return readFileSync(join(this.dir, `node${index}.log`), 'utf8');
+  }
+
+  /** A line of our own in every log, to find one's way afterwards. */
+  note(text: string): void {
+    for (const index of this.members.keys()) {
+      const path = join(this.dir, `node${index}.log`);
+      writeFileSync(path, `--- ${new Date().toISOString()} ${text}\n`, { flag: 'a' });
+    }
+  }
+
+  /** Nothing of it is left, but the directories where `keep` says so. */
+  async destroy(keep = false): Promise<void> {
+    await this.kill(...this.members.keys());
+    await this.net.close();
+    if (!keep) rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  async #end(indexes: readonly number[], signal: NodeJS.Signals): Promise<boolean> {
+    const ends = indexes.map((index) => {
+      const member = this.#member(index);
+      const { child } = member;
+      member.state = 'down';
+      if (child === null) return true;
+      const ended = new Promise<boolean>((resolve) => {
+        const late = setTimeout(() => child.kill('SIGKILL'), 8_000);
+        child.once('exit', (_, by) => {
+          clearTimeout(late);
+          resolve(by === null || by === signal);
+        });
+      });
+      child.kill(signal);
+      if (signal !== 'SIGKILL') child.kill('SIGCONT');
+      return ended;
+    });
+    return (await Promise.all(ends)).every((clean) => clean);
+  }
+
+  #lastLines(index: number): string {
+    return this.log(index).trimEnd().split('\n').slice(-3).join(' | ');
+  }
+
+  #member(index: number): Member {
+    const member = this.members[index];
+    if (member === undefined) throw new Error(`no validator ${index}`);
+    return member;
+  }
+}
+
+/** Where the fees of a validator go; nobody has its key. */
+export function feeAccount(index: number): string {
+  return `0x${(0xfee000 + index).toString(16).padStart(40, '0')}`;
+}
+
+/** Outside the range that the system gives to outgoing connections, and free now. */
+async function freePorts(count: number): Promise<number[]> {
+  const found: number[] = [];
+  for (let port = 12_000 + (process.pid % 900) * 20; found.length < count; port++) {
+    if (await isFree(port)) found.push(port);
+  }
+  return found;
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,145 @@
+/**
+ * Hears every vote that leaves a validator, as a follower of each, and reads what each wrote in its
+ * journal. Two different statements that cannot both be signed honestly are kept as a conflict.
+ */
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Block } from '#consensus/core/types.ts';
+import { decodeMessage } from '#consensus/engine/codec.ts';
+import { Journal } from '#consensus/engine/journal.ts';
+import { DEFAULT_LIMITS, Network, peerIdFromSeed } from '#p2p/network.ts';
+import { ed25519Verify } from '#src/crypto/ed25519.ts';
+import { concatBytes, utf8 } from '#src/lib/bytes.ts';
+import { accept } from '#src/lib/failure.ts';
+import { silentLog } from '#src/lib/log.ts';
+import type { Certificate } from '#src/types/certificate.ts';
+import { encodeStatement, statementKey, type Vote, VoteKind } from '#src/types/vote.ts';
+import { AppendLog } from '#storage/appendLog.ts';
+import type { Cluster } from './cluster.ts';
+
+const seed = new Uint8Array(32).fill(0x0b);
+export const observerId = peerIdFromSeed(seed);
+
+/** Votes are looked at, blocks are not. */
+const unread = {
+  encode: () => new Uint8Array(0),
+  decode: () => accept({} as Block),
+};
+
+export class Observer {
+  readonly conflicts: string[] = [];
+  /** Distinct signed statements. */
+  votes = 0;
+  forged = 0;
+  readonly #cluster: Cluster;
+  /** `signer.epoch.view.kind`, to the statement. */
+  readonly #seen = new Map<string, string>();
+  #network: Network | null = null;
+
+  private constructor(cluster: Cluster) {
+    this.#cluster = cluster;
+  }
+
+  static async open(cluster: Cluster): Promise<Observer> {
+    const observer = new Observer(cluster);
+    observer.#network = await Network.open({
+      identitySeed: seed,
+      listen: [],
+      // Past the proxies: no fault shall hide a signature.
+      peers: cluster.set.map(({ peerId }) => ({
+        peerId,
+        addresses: [`/ip4/127.0.0.1/tcp/${cluster.p2pPortOf(peerId)}`],
+      })),
+      allowed: () => new Set(cluster.set.map(({ peerId }) => peerId)),
+      hello: concatBytes(utf8('mpbp/1'), cluster.networkId),
+      limits: { ...DEFAULT_LIMITS, redialMaxMs: 300 },
+      log: silentLog,
+      onMessage: (channel, _from, message) => {
+        if (channel === 'consensus') observer.#hear(message);
+      },
+      onRequest: async () => null,
+      onPeer: () => {},
+    });
+    return observer;
+  }
+
+  get listening(): number {
+    return this.#network?.peers().filter(({ connection }) => connection !== null).length ?? 0;
+  }
+
+  /** What a stopped validator has on disk; the files are left as they are. */
+  readJournal(dataDir: string): number {
+    const dir = join(dataDir, 'consensus');
+    if (!existsSync(dir)) return 0;
+    const copy = mkdtempSync(join(tmpdir(), 'mpbp-journal-'));
+    try {
+      cpSync(dir, copy, { recursive: true });
+      const { log, records } = AppendLog.open(copy);
+      const decoded = new Journal(log, unread).read(records);
+      for (const record of decoded) {
+        if (record.t === 'vote') this.#note(record.vote);
+        else this.#noteCertificate(record.certificate);
+      }
+      return decoded.length;
+    } finally {
+      rmSync(copy, { recursive: true, force: true });
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#network?.close();
+  }
+
+  #hear(bytes: Uint8Array): void {
+    const decoded = decodeMessage(bytes, unread);
+    if (!decoded.ok) return;
+    const message = decoded.value;
+    switch (message.t) {
+      case 'proposal':
+        this.#note(message.proposal.vote);
+        for (const certificate of message.proposal.justify) this.#noteCertificate(certificate);
+        break;
+      case 'vote':
+        this.#note(message.vote);
+        break;
+      case 'certificate':
+        this.#noteCertificate(message.certificate);
+        break;
+      case 'certificates':
+        for (const certificate of message.certificates) this.#noteCertificate(certificate);
+        break;
+      case 'status':
+        if (message.certificate !== null) this.#noteCertificate(message.certificate);
+        break;
+      default:
+    }
+  }
+
+  #noteCertificate({ statement, signers, signatures }: Certificate): void {
+    for (const [at, signer] of signers.entries()) {
+      const signature = signatures[at];
+      if (signature !== undefined) this.#note({ statement, signer, signature });
+    }
+  }
+
+  #note({ statement, signer, signature }: Vote): void {
+    const { kind, epoch, view } = statement;
+    const slot = (of: number) => `${signer}.${epoch}.${view}.${of}`;
+    const key = statementKey(statement);
+    const known = this.#seen.get(slot(kind));
+    if (known === key) return;
+    const publicKey = this.#cluster.set[signer]?.consensusKey;
+    const signed = encodeStatement(statement, this.#cluster.networkId);
+    if (publicKey === undefined || !ed25519Verify(publicKey, signed, signature)) {
+      this.forged++;
+      return;
+    }
+    this.votes++;
+    if (known !== undefined) this.conflicts.push(`signer ${signer}: ${known} and ${key}`);
+    this.#seen.set(slot(kind), key);
+    const rival = { [VoteKind.Nullify]: VoteKind.Finalize, [VoteKind.Finalize]: VoteKind.Nullify };
+    const other = kind === VoteKind.Notarize ? undefined : this.#seen.get(slot(rival[kind]));
+    if (other !== undefined) this.conflicts.push(`signer ${signer}: ${other} and ${key}`);
+  }
+}
