@@ -2,12 +2,13 @@ import type { ChainParams } from '#src/chain/params.ts';
 import type { ChainStore } from '#src/chain/store.ts';
 import { sha256 } from '#src/crypto/sha256.ts';
 import { deltaOf, encodeHistoryEntry, type HistoryEntry, historyOf } from '#src/history/history.ts';
+import type { Movement } from '#src/ledger/execute.ts';
 import { bytesEqual, concatBytes, utf8 } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
-import { decodeBlock } from '#src/types/block.ts';
-import { decodeReceipt } from '#src/types/receipt.ts';
-import { asHeight } from '#src/types/units.ts';
+import { type Block, decodeBlock } from '#src/types/block.ts';
+import { decodeReceipt, type Receipt } from '#src/types/receipt.ts';
+import { asHeight, type Height } from '#src/types/units.ts';
 
 const pageEntries = 1_000;
 const START = new Uint8Array(32);
@@ -18,7 +19,14 @@ const START = new Uint8Array(32);
  */
 export class Histories {
   readonly #accounts = new Map<Address, { balance: bigint; digest: Uint8Array }>();
+  /** Of the few blocks that have any. */
+  readonly #movements = new Map<Height, readonly Movement[]>();
   entries = 0;
+
+  addBlock(block: Block, receipts: readonly Receipt[], movements: readonly Movement[]): void {
+    if (movements.length > 0) this.#movements.set(block.header.height, movements);
+    for (const entry of historyOf(block, receipts, movements)) this.add(entry);
+  }
 
   add(entry: HistoryEntry): void {
     const { balance, digest } = this.#accounts.get(entry.account) ?? { balance: 0n, digest: START };
@@ -48,31 +56,32 @@ export class Histories {
     const found = digests.reduce(chained, START);
     return bytesEqual(found, this.#accounts.get(account)?.digest ?? START);
   }
-}
 
-/** The first entry that differs from the blocks', which have been found sound; slow, at the end. */
-export async function findHistoryDifference(
-  params: ChainParams,
-  store: ChainStore,
-  account: Address,
-): Promise<{ want: HistoryEntry | null; got: HistoryEntry | null }> {
-  const wanted = params.genesis.history.filter((entry) => entry.account === account);
-  const top = store.head?.height ?? 0n;
-  for (let height = asHeight(1n); height <= top; height = asHeight(height + 1n)) {
-    const block = decodeBlock(store.block(height) ?? START, { chainId: params.chainId });
-    assert(block.ok, 'the block was replayed before');
-    const receipts = (store.receipts(height) ?? []).map((bytes) => {
-      const receipt = decodeReceipt(bytes);
-      assert(receipt.ok, 'the receipt was compared before');
-      return receipt.value;
-    });
-    wanted.push(...historyOf(block.value, receipts).filter((entry) => entry.account === account));
-  }
-  const stored = (await storedEntries(store, account)).reverse();
-  for (let at = 0; ; at++) {
-    const [want, got] = [wanted[at] ?? null, stored[at] ?? null];
-    if (want === null || got === null) return { want, got };
-    if (!bytesEqual(digestOf(want), digestOf(got))) return { want, got };
+  /** The first entry that differs from the blocks', which have been found sound; slow, at the end. */
+  async findDifference(
+    params: ChainParams,
+    store: ChainStore,
+    account: Address,
+  ): Promise<{ want: HistoryEntry | null; got: HistoryEntry | null }> {
+    const wanted = params.genesis.history.filter((entry) => entry.account === account);
+    const top = store.head?.height ?? 0n;
+    for (let height = asHeight(1n); height <= top; height = asHeight(height + 1n)) {
+      const block = decodeBlock(store.block(height) ?? START, { chainId: params.chainId });
+      assert(block.ok, 'the block was replayed before');
+      const receipts = (store.receipts(height) ?? []).map((bytes) => {
+        const receipt = decodeReceipt(bytes);
+        assert(receipt.ok, 'the receipt was compared before');
+        return receipt.value;
+      });
+      const entries = historyOf(block.value, receipts, this.#movements.get(height));
+      wanted.push(...entries.filter((entry) => entry.account === account));
+    }
+    const stored = (await storedEntries(store, account)).reverse();
+    for (let at = 0; ; at++) {
+      const [want, got] = [wanted[at] ?? null, stored[at] ?? null];
+      if (want === null || got === null) return { want, got };
+      if (!bytesEqual(digestOf(want), digestOf(got))) return { want, got };
+    }
   }
 }
 

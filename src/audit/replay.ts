@@ -8,7 +8,6 @@ import { contextAfter, findHeaderDifference, makeHeader } from '#src/chain/heade
 import type { ChainParams } from '#src/chain/params.ts';
 import type { ChainStore } from '#src/chain/store.ts';
 import { keccak256 } from '#src/crypto/keccak.ts';
-import { historyOf } from '#src/history/history.ts';
 import { executeBlock, type Outcome } from '#src/ledger/execute.ts';
 import { type Account, encodeAccount } from '#src/ledger/state/account.ts';
 import { readTrie, StateDamagedError } from '#src/ledger/state/trie.ts';
@@ -22,7 +21,7 @@ import type { Hash } from '#src/types/hash.ts';
 import { asEpoch, asHeight, type Epoch, type Height } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import { type Divergence, differs, refused } from './divergence.ts';
-import { findHistoryDifference, Histories, spellEntry } from './histories.ts';
+import { Histories, spellEntry } from './histories.ts';
 import { ReplayedState } from './replayedState.ts';
 
 export type ReplayReport = {
@@ -212,7 +211,8 @@ class Replay {
     const stored = this.#receipts(block, outcome, height) ?? this.#senders(block, height);
     if (stored !== null) return stored;
     this.#state.apply(outcome.changes);
-    for (const entry of historyOf(block, outcome.receipts)) this.#histories.add(entry);
+    const { receipts, movements } = outcome;
+    this.#histories.addBlock(block, receipts, movements);
     this.#parent = block;
     this.#nextSet = outcome.nextSet;
     this.#blocks++;
@@ -296,7 +296,7 @@ class Replay {
 
   async #history(top: bigint, address: Address): Promise<Divergence | null> {
     if (await this.#histories.isStored(this.#store, address)) return null;
-    const { want, got } = await findHistoryDifference(this.#params, this.#store, address);
+    const { want, got } = await this.#histories.findDifference(this.#params, this.#store, address);
     const entry = want ?? got;
     const [expected, found] = [spellEntry(want), spellEntry(got)];
     return {

@@ -215,8 +215,8 @@ export class Chain {
       assert(executed !== undefined, 'a block is checked before it is committed');
       assert(block.header.parentHash === parent, 'a commit continues the final chain');
       parent = block.hash;
-      const { receipts, receiptBytes, changes } = executed.outcome;
-      const history = historyOf(block, receipts);
+      const { receipts, receiptBytes, changes, movements } = executed.outcome;
+      const history = historyOf(block, receipts, movements);
       const nextEpoch = nextEpochOf(block, executed.outcome);
       records.push({ ...recordOf(block, receiptBytes), changes, history, nextEpoch });
       events.push({ block, receipts });
