@@ -9,6 +9,8 @@ export const RPC = {
   notFound: -32001,
   tooLarge: -32003,
   limit: -32005,
+  /** As geth: with the contract's error as data. */
+  reverted: 3,
   /** EIP-7966: taken, but not final in time. */
   syncTimeout: 4,
 } as const;

@@ -1,15 +1,21 @@
 /**
- * Calls without an EVM: a transfer, with or without data, to an account that has no code. Whatever
- * would need code is refused by name rather than answered wrongly.
+ * Calls of native contracts, and transfers, with or without data, to an account that has no code.
+ * Whatever would need an EVM is refused by name rather than answered wrongly.
  */
 
-import { intrinsicGas } from '#src/ledger/gas.ts';
-import { bytesEqual, EMPTY_BYTES } from '#src/lib/bytes.ts';
+import { callGas, intrinsicGas, standardGas } from '#src/ledger/gas.ts';
+import type { BlockFacts, NativeContract } from '#src/ledger/payments/contract.ts';
+import { contractAt } from '#src/ledger/payments/contracts.ts';
+import { runMessage } from '#src/ledger/payments/dispatch.ts';
+import { EMPTY_ACCOUNT } from '#src/ledger/state/account.ts';
+import { Overlay, trimSlot } from '#src/ledger/state/overlay.ts';
+import { bytesEqual, EMPTY_BYTES, toHex } from '#src/lib/bytes.ts';
+import { assert } from '#src/lib/failure.ts';
 import { type Address, formatAddress, ZERO_ADDRESS } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
-import { accessListEntriesMax } from '#src/types/limits.ts';
+import { accessListEntriesMax, transactionGasMax } from '#src/types/limits.ts';
 import type { AccessListEntry } from '#src/types/transaction.ts';
-import { asGas, asWei } from '#src/types/units.ts';
+import { asGas, asHeight, asWei } from '#src/types/units.ts';
 import type { Backend, PastState } from '../backend.ts';
 import type { Methods } from '../dispatch.ts';
 import { invalidParam, RPC, RpcError } from '../errors.ts';
@@ -25,25 +31,37 @@ import {
   readObject,
   readQuantity,
 } from '../params.ts';
-import { stateOf } from '../resolve.ts';
+import { heightOf, stateOf } from '../resolve.ts';
 import { codeOf } from './state.ts';
 
 export function callMethods(backend: Backend, limits: RpcLimits): Methods {
-  const prepare = ([call, block, overrides]: readonly unknown[]) => {
+  const prepare = ([call, block, overrides]: readonly unknown[]): Prepared => {
     const wanted = readCall(call, 0);
+    const ref = readBlock(block, 1);
     const changes = readOverrides(overrides, 2, limits);
-    return { wanted, world: worldOf(stateOf(backend, readBlock(block, 1)), changes) };
+    const past = stateOf(backend, ref);
+    const world = worldOf(past, changes);
+    checkRunnable(wanted, world);
+    const contract = wanted.to === null ? null : contractAt(wanted.to);
+    if (contract === null) return { wanted, world, native: null };
+    const header = backend.headerAt(heightOf(backend, ref) ?? asHeight(0n));
+    assert(header !== null, 'a block whose state is kept has a header');
+    const { height, consensus } = header;
+    const facts = { height, timestampMs: consensus.timestampMs };
+    return { wanted, world, native: { contract, state: stateFor(past, changes), facts } };
   };
   const run = (params: readonly unknown[]) => {
-    const { wanted, world } = prepare(params);
-    checkRunnable(wanted, world);
+    const { wanted, world, native } = prepare(params);
     checkFunds(wanted, world, wanted.gas ?? 0n);
-    return '0x';
+    return native === null ? '0x' : toHex(callNative(wanted, native).output);
   };
   const estimate = (params: readonly unknown[]) => {
-    const { wanted, world } = prepare(params);
-    checkRunnable(wanted, world);
-    const need = intrinsicGas(fieldsOf(wanted, backend.chainId));
+    const { wanted, world, native } = prepare(params);
+    const fields = fieldsOf(wanted, backend.chainId);
+    // Before the call, for what it moves has to be there; what it costs is known afterwards.
+    checkFunds(wanted, world, native === null ? intrinsicGas(fields) : 0n);
+    const used = native === null ? 0n : callNative({ ...wanted, gas: null }, native).gasUsed;
+    const need = callGas(fields, used);
     if (wanted.gas !== null && wanted.gas < need) {
       throw new RpcError(RPC.rejected, `gas required exceeds allowance (${wanted.gas})`);
     }
@@ -55,6 +73,47 @@ export function callMethods(backend: Backend, limits: RpcLimits): Methods {
     ['eth_call', { paramsMax: 4, run }],
     ['eth_estimateGas', { paramsMax: 4, run: estimate }],
   ];
+}
+
+type Native = {
+  readonly contract: NativeContract;
+  readonly state: Overlay;
+  readonly facts: BlockFacts;
+};
+type Prepared = { readonly wanted: Call; readonly world: World; readonly native: Native | null };
+
+/** A revert goes out in geth's manner: code 3, and the error's bytes, which libraries decode. */
+function callNative(wanted: Call, { contract, state, facts }: Native) {
+  const { from: sender, value, data } = wanted;
+  const before = standardGas({ to: contract.address, data, accessList: wanted.accessList });
+  const gas = (wanted.gas ?? transactionGasMax) - before;
+  const message = { sender, to: contract, value, data, gas: gas > 0n ? gas : 0n };
+  const result = runMessage(state, facts, message);
+  if (result.ended === 'well') return result;
+  if (result.ended === 'out of gas') throw new RpcError(RPC.rejected, 'out of gas');
+  throw new RpcError(RPC.reverted, `execution reverted: ${result.reason}`, toHex(result.output));
+}
+
+/** The past, with the balances of the overrides; nothing of it is ever written. */
+function stateFor(past: PastState, changes: ReadonlyMap<Address, Override>): Overlay {
+  const overlay = new Overlay({
+    account: (address) => {
+      const account = past.account(address);
+      return account === null ? null : { ...EMPTY_ACCOUNT, ...account, balance: wei(account) };
+    },
+    slot: (address, key) => trimSlot(past.slot(address, new Uint8Array(Buffer.from(key, 'hex')))),
+    code: (hash) => past.code(hash),
+    trieNode: () => null,
+  });
+  for (const [address, { balance }] of changes) {
+    if (balance === null) continue;
+    overlay.changeAccount(address, (account) => ({ ...account, balance: asWei(balance) }));
+  }
+  return overlay;
+}
+
+function wei({ balance }: { readonly balance: bigint }) {
+  return asWei(balance);
 }
 
 type Call = {
@@ -136,17 +195,24 @@ function readOverrides(
   return overrides;
 }
 
-type World = { balance(address: Address): bigint; code(address: Address): Uint8Array };
+type World = {
+  balance(address: Address): bigint;
+  code(address: Address): Uint8Array;
+  /** Whether the caller gave the account a code of its own. */
+  isOverridden(address: Address): boolean;
+};
 
 function worldOf(state: PastState, changes: ReadonlyMap<Address, Override>): World {
   return {
     balance: (address) => changes.get(address)?.balance ?? state.account(address)?.balance ?? 0n,
     code: (address) => changes.get(address)?.code ?? codeOf(state, address),
+    isOverridden: (address) => (changes.get(address)?.code ?? null) !== null,
   };
 }
 
 function checkRunnable({ to, data }: Call, world: World): void {
-  const needsCode = to === null ? data.length > 0 : world.code(to).length > 0;
+  const isNative = to !== null && contractAt(to) !== null && !world.isOverridden(to);
+  const needsCode = to === null ? data.length > 0 : !isNative && world.code(to).length > 0;
   if (needsCode) throw new RpcError(RPC.rejected, 'contracts are not enabled');
 }
 
