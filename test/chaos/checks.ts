@@ -12,7 +12,7 @@ const settleMs = 20_000;
 export async function checkAll(world: World): Promise<void> {
   const { cluster, observer, witness } = world;
   assert.deepEqual(cluster.deaths, [], 'nobody stopped by itself');
-  assert.deepEqual(observer.conflicts, [], 'nobody signed two conflicting statements');
+  assert.deepEqual(observer.signatures.conflicts, [], 'nobody signed two conflicting statements');
   await allMined(world);
   await allEqual(world);
   await nothingMade(world);

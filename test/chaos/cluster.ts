@@ -1,6 +1,14 @@
 /** Validators as real processes with their own data directories, and every way to mistreat them. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  cpSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,7 +30,7 @@ export type ClusterOptions = {
   /** Peer id that may listen to everything. */
   readonly observer: string;
   /** Added to the environment of a validator when it is started. */
-  readonly environment?: (index: number) => Readonly<Record<string, string>>;
+  readonly environment?: (index: number, dir: string) => Readonly<Record<string, string>>;
 };
 
 type Member = {
@@ -126,11 +134,15 @@ export class Cluster {
     const child = spawn(process.execPath, args, {
       cwd: root,
       stdio: ['ignore', log, log],
-      env: { ...process.env, ...this.#options.environment?.(index) },
+      env: { ...process.env, ...this.#options.environment?.(index, member.dir) },
     });
+    closeSync(log);
     member.child = child;
     member.state = 'up';
+    const orphaned = () => child.kill('SIGKILL');
+    process.once('exit', orphaned);
     child.once('exit', (code, signal) => {
+      process.removeListener('exit', orphaned);
       if (member.child !== child) return;
       member.child = null;
       if (member.state !== 'down') {

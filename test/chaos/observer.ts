@@ -14,6 +14,7 @@ import { concatBytes, utf8 } from '#src/lib/bytes.ts';
 import { accept } from '#src/lib/failure.ts';
 import { silentLog } from '#src/lib/log.ts';
 import type { Certificate } from '#src/types/certificate.ts';
+import type { Validator } from '#src/types/validatorSet.ts';
 import { encodeStatement, statementKey, type Vote, VoteKind } from '#src/types/vote.ts';
 import { AppendLog } from '#storage/appendLog.ts';
 import type { Cluster } from './cluster.ts';
@@ -28,17 +29,11 @@ const unread = {
 };
 
 export class Observer {
-  readonly conflicts: string[] = [];
-  /** Distinct signed statements. */
-  votes = 0;
-  forged = 0;
-  readonly #cluster: Cluster;
-  /** `signer.epoch.view.kind`, to the statement. */
-  readonly #seen = new Map<string, string>();
+  readonly signatures: Signatures;
   #network: Network | null = null;
 
   private constructor(cluster: Cluster) {
-    this.#cluster = cluster;
+    this.signatures = new Signatures(cluster.set, cluster.networkId);
   }
 
   static async open(cluster: Cluster): Promise<Observer> {
@@ -69,7 +64,7 @@ export class Observer {
   }
 
   /** What a stopped validator has on disk; the files are left as they are. */
-  readJournal(dataDir: string): number {
+  async readJournal(dataDir: string): Promise<number> {
     const dir = join(dataDir, 'consensus');
     if (!existsSync(dir)) return 0;
     const copy = mkdtempSync(join(tmpdir(), 'mpbp-journal-'));
@@ -78,9 +73,10 @@ export class Observer {
       const { log, records } = AppendLog.open(copy);
       const decoded = new Journal(log, unread).read(records);
       for (const record of decoded) {
-        if (record.t === 'vote') this.#note(record.vote);
-        else this.#noteCertificate(record.certificate);
+        if (record.t === 'vote') this.signatures.vote(record.vote);
+        else this.signatures.certificate(record.certificate);
       }
+      await log.close();
       return decoded.length;
     } finally {
       rmSync(copy, { recursive: true, force: true });
@@ -97,40 +93,61 @@ export class Observer {
     const message = decoded.value;
     switch (message.t) {
       case 'proposal':
-        this.#note(message.proposal.vote);
-        for (const certificate of message.proposal.justify) this.#noteCertificate(certificate);
+        this.signatures.vote(message.proposal.vote);
+        for (const certificate of message.proposal.justify)
+          this.signatures.certificate(certificate);
         break;
       case 'vote':
-        this.#note(message.vote);
+        this.signatures.vote(message.vote);
         break;
       case 'certificate':
-        this.#noteCertificate(message.certificate);
+        this.signatures.certificate(message.certificate);
         break;
       case 'certificates':
-        for (const certificate of message.certificates) this.#noteCertificate(certificate);
+        for (const certificate of message.certificates) this.signatures.certificate(certificate);
+        break;
+      case 'recalled':
+        for (const vote of message.votes) this.signatures.vote(vote);
         break;
       case 'status':
-        if (message.certificate !== null) this.#noteCertificate(message.certificate);
+        if (message.certificate !== null) this.signatures.certificate(message.certificate);
         break;
       default:
     }
   }
+}
 
-  #noteCertificate({ statement, signers, signatures }: Certificate): void {
+/** Every signed statement that was ever seen, whoever showed it. */
+export class Signatures {
+  readonly conflicts: string[] = [];
+  /** Distinct signed statements. */
+  votes = 0;
+  forged = 0;
+  readonly #set: readonly Validator[];
+  readonly #networkId: Uint8Array;
+  /** `signer.epoch.view.kind`, to the statement. */
+  readonly #seen = new Map<string, string>();
+
+  constructor(set: readonly Validator[], networkId: Uint8Array) {
+    this.#set = set;
+    this.#networkId = networkId;
+  }
+
+  certificate({ statement, signers, signatures }: Certificate): void {
     for (const [at, signer] of signers.entries()) {
       const signature = signatures[at];
-      if (signature !== undefined) this.#note({ statement, signer, signature });
+      if (signature !== undefined) this.vote({ statement, signer, signature });
     }
   }
 
-  #note({ statement, signer, signature }: Vote): void {
+  vote({ statement, signer, signature }: Vote): void {
     const { kind, epoch, view } = statement;
     const slot = (of: number) => `${signer}.${epoch}.${view}.${of}`;
     const key = statementKey(statement);
     const known = this.#seen.get(slot(kind));
     if (known === key) return;
-    const publicKey = this.#cluster.set[signer]?.consensusKey;
-    const signed = encodeStatement(statement, this.#cluster.networkId);
+    const publicKey = this.#set[signer]?.consensusKey;
+    const signed = encodeStatement(statement, this.#networkId);
     if (publicKey === undefined || !ed25519Verify(publicKey, signed, signature)) {
       this.forged++;
       return;

@@ -1,9 +1,12 @@
 /**
- * `npm run test:chaos -- [--only NAME] [--loops N] [--seed S] [--rate N] [--keep]`: every scenario
- * on a network of its own, with payments all the time, and a table at the end. `--loops` says how
- * many rounds each scenario has. A failure keeps its directories where `--keep` is given.
+ * `npm run test:chaos -- [--only NAME,NAME] [--loops N] [--seed S] [--rate N] [--keep]`: every
+ * scenario on a network of its own, with payments all the time, and a table at the end. `--only`
+ * takes the beginnings of names; `--loops` says how many rounds each has; `--keep` leaves the
+ * directories where they are. A seed gives the same faults; what processes make of them varies.
  */
 import { parseArgs } from 'node:util';
+import { buildShim, Disk } from './powerCut.ts';
+import { powerScenarios, slownessOf } from './powerScenarios.ts';
 import { type Note, type Scenario, scenarios } from './scenarios.ts';
 import { World } from './world.ts';
 
@@ -29,12 +32,17 @@ const { values } = parseArgs({
   },
 });
 const seed = Number(values.seed);
-const chosen = scenarios.filter(({ name }) => name.includes(values.only ?? ''));
+const all = [...scenarios, ...powerScenarios];
+const wanted = (values.only ?? '').split(',');
+const chosen = all.filter(({ name }) => wanted.some((part) => name.startsWith(part)));
 if (chosen.length === 0 || !Number.isSafeInteger(seed)) {
-  process.stderr.write(`scenarios: ${scenarios.map(({ name }) => name).join('; ')}\n`);
+  process.stderr.write(`scenarios: ${all.map(({ name }) => name).join('; ')}\n`);
   process.exit(64);
 }
 process.stdout.write(`seed ${seed}\n`);
+// Validators are killed when this process exits, and a signal alone would not make it exit.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
+const shim = chosen.some(({ disk }) => disk !== undefined) ? buildShim() : null;
 const rows: Row[] = [];
 for (const scenario of chosen) rows.push(await play(scenario));
 print(rows);
@@ -55,7 +63,12 @@ async function play(scenario: Scenario): Promise<Row> {
     notes: {},
     failure: null,
   };
-  const world = await World.open({ validators, seed, perSecond: Number(values.rate) });
+  const world = await World.open({
+    validators,
+    seed,
+    perSecond: Number(values.rate),
+    ...(scenario.disk === undefined ? {} : { disk: diskFor(scenario.disk) }),
+  });
   try {
     world.pay();
     for (let round = 0; round < rounds; round++) {
@@ -68,17 +81,26 @@ async function play(scenario: Scenario): Promise<Row> {
     await world.finish();
   } catch (error) {
     row.failure = error instanceof Error ? error.message : String(error);
-    if (values.keep) process.stdout.write(`kept: ${world.cluster.dir}\n`);
   }
   const { cluster, observer, payments, witness } = world;
-  for (const text of [...observer.conflicts, ...witness.contradictions, ...cluster.deaths]) {
+  for (const text of [
+    ...observer.signatures.conflicts,
+    ...witness.contradictions,
+    ...cluster.deaths,
+  ]) {
     row.failure = `${row.failure ?? ''}\n    ${text}`;
+  }
+  if (scenario.disk === 'lies') {
+    const found = row.failure?.trim().split('\n')[0] ?? null;
+    row.failure = found === null ? 'a lying disk was not noticed: the test proves nothing' : null;
+    if (found !== null) process.stdout.write(`the control failed, as it has to: ${found}\n`);
   }
   row.seconds = (performance.now() - started) / 1_000;
   row.blocks = witness.height;
   row.payments = payments.accepted.size;
-  row.votes = observer.votes;
-  await world.close(values.keep && row.failure !== null);
+  row.votes = observer.signatures.votes;
+  await world.close(values.keep);
+  if (values.keep) process.stdout.write(`kept: ${cluster.dir}\n`);
   const figures = Object.entries(row.notes).map(([what, value]) => `${what} ${short(value)}`);
   progress('');
   process.stdout.write(
@@ -99,6 +121,14 @@ function worst(a: Note, b: Note): Note {
   return merged;
 }
 
+function diskFor(kind: NonNullable<Scenario['disk']>): (dir: string, index: number) => Disk {
+  const syncing = kind === 'lies' ? 'off' : 'on';
+  return (dir, index) => {
+    if (shim === null) throw new Error('no C compiler for the power cut shim');
+    return new Disk(dir, shim, syncing, slownessOf(kind, index));
+  };
+}
+
 function short(value: number): string {
   return value < 100 ? value.toFixed(1) : value.toFixed(0);
 }
@@ -107,9 +137,9 @@ function progress(text: string): void {
   if (process.stdout.isTTY) process.stdout.write(`\r${text.padEnd(60)}\r`);
 }
 
-function print(all: readonly Row[]): void {
+function print(played: readonly Row[]): void {
   const head = ['scenario', 'rounds', 's', 'blocks', 'payments', 'votes', 'worst stall ms', ''];
-  const lines = all.map((row) => [
+  const lines = played.map((row) => [
     row.name,
     `${row.rounds}`,
     row.seconds.toFixed(0),

@@ -8,6 +8,8 @@ export type Scenario = {
   readonly validators: number;
   /** Rounds, unless the command line says otherwise. */
   readonly rounds: number;
+  /** Over the shim: what it says about its syncs is true, or not, or comes late. */
+  readonly disk?: 'real' | 'lies' | 'slow';
   play(world: World, round: number): Promise<Note>;
 };
 
@@ -47,7 +49,7 @@ async function killOne(world: World): Promise<Note> {
   await cluster.kill(victim);
   const whileDown = await witness.above(witness.height, healMsMax);
   await pause(random.between(0, 800));
-  world.restart(victim);
+  await world.restart(victim);
   return { 'block while down': whileDown, 'ready again': await backUp(world) };
 }
 
@@ -57,7 +59,7 @@ async function killTwo(world: World): Promise<Note> {
   await pause(random.between(200, 1_500));
   await cluster.kill(first, second);
   const whileDown = await witness.above(witness.height, healMsMax);
-  world.restart(second, first);
+  await world.restart(second, first);
   return { 'block while down': whileDown, 'ready again': await backUp(world) };
 }
 
@@ -244,7 +246,7 @@ async function oneDown(world: World): Promise<Note> {
   const three = await measure(world, 10_000);
   const part = (100 * (three['payments/s'] ?? 0)) / (whole['payments/s'] ?? 1);
   assert.ok(part >= 60, `with three of four: ${part.toFixed(0)} % of the payments`);
-  world.restart(victim);
+  await world.restart(victim);
   await backUp(world);
   return {
     'payments/s': whole['payments/s'] ?? 0,
@@ -260,10 +262,10 @@ async function emptied(world: World): Promise<Note> {
   const victim = random.below(cluster.members.length);
   await world.settle(false);
   await cluster.kill(victim);
-  world.observer.readJournal(cluster.members[victim]?.dir ?? '');
+  await world.observer.readJournal(cluster.members[victim]?.dir ?? '');
   await cluster.wipe(victim);
   world.pay();
-  world.restart(victim);
+  await world.restart(victim);
   return { 'ready again': await backUp(world) };
 }
 
@@ -274,10 +276,10 @@ async function oldCopy(world: World): Promise<Note> {
   const copy = await copyOf(world, victim);
   await world.settle(false);
   await cluster.kill(victim);
-  world.observer.readJournal(cluster.members[victim]?.dir ?? '');
+  await world.observer.readJournal(cluster.members[victim]?.dir ?? '');
   cluster.restoreFrom(copy, victim);
   world.pay();
-  world.restart(victim);
+  await world.restart(victim);
   return { 'ready again': await backUp(world) };
 }
 
@@ -295,7 +297,7 @@ async function oldCopyAll(world: World): Promise<Note> {
   const all = [...cluster.members.keys()];
   await world.settle(false);
   await cluster.kill(...all);
-  for (const { dir } of cluster.members) world.observer.readJournal(dir);
+  for (const { dir } of cluster.members) await world.observer.readJournal(dir);
   cluster.restoreFrom(copy, victim);
   world.pay();
   return startInAnyOrder(world);
@@ -305,7 +307,7 @@ async function copyOf(world: World, victim: number): Promise<string> {
   await pause(500);
   await world.cluster.kill(victim);
   const copy = world.cluster.backUp(victim);
-  world.restart(victim);
+  await world.restart(victim);
   await world.ready();
   await pause(2_000);
   return copy;
@@ -313,7 +315,7 @@ async function copyOf(world: World, victim: number): Promise<string> {
 
 // --- how it is judged ---------------------------------------------------------------------------
 
-async function backUp(world: World): Promise<number> {
+export async function backUp(world: World): Promise<number> {
   const started = performance.now();
   await world.ready();
   const ms = performance.now() - started;
@@ -322,14 +324,14 @@ async function backUp(world: World): Promise<number> {
 }
 
 /** Two blocks more, because one may have been under way. */
-async function newBlock(world: World): Promise<number> {
+export async function newBlock(world: World): Promise<number> {
   return world.witness.above(world.witness.height + 1, healMsMax);
 }
 
-async function startInAnyOrder(world: World): Promise<Note> {
+export async function startInAnyOrder(world: World): Promise<Note> {
   const { cluster, random } = world;
   for (const index of random.shuffle([...cluster.members.keys()])) {
-    world.restart(index);
+    await world.restart(index);
     await pause(random.between(0, 400));
   }
   const readyMs = await backUp(world);
@@ -374,7 +376,7 @@ async function standsStill(world: World, ms: number): Promise<void> {
   assert.equal(world.witness.height, height, 'no quorum, no block');
 }
 
-async function measure({ witness }: World, ms: number): Promise<Note> {
+export async function measure({ witness }: World, ms: number): Promise<Note> {
   const [height, mined, started] = [witness.height, witness.mined.size, performance.now()];
   await pause(ms);
   const seconds = (performance.now() - started) / 1_000;

@@ -1,16 +1,18 @@
 /** One network with its payers, its witness and its observer: what a scenario is played on. */
 import { SeededRandom } from '#src/lib/random.ts';
 import { auditAll, checkAll, until } from './checks.ts';
-import { Cluster, type ClusterOptions } from './cluster.ts';
+import { Cluster } from './cluster.ts';
 import { Observer, observerId } from './observer.ts';
 import { Payments } from './payments.ts';
+import type { Disk } from './powerCut.ts';
 import { call, Witness } from './witness.ts';
 
 export type WorldOptions = {
   readonly validators: number;
   readonly seed: number;
   readonly perSecond: number;
-  readonly environment?: NonNullable<ClusterOptions['environment']>;
+  /** Makes the disk under a data directory, where it is not the machine's own. */
+  readonly disk?: (dir: string, index: number) => Disk;
 };
 
 export class World {
@@ -19,11 +21,18 @@ export class World {
   readonly witness: Witness;
   readonly payments: Payments;
   readonly random: SeededRandom;
+  readonly #disks: Map<number, Disk>;
   readonly #perSecond: number;
   /** Blocks below are compared on all nodes already. */
   checkedHeight = 0;
 
-  private constructor(cluster: Cluster, observer: Observer, options: WorldOptions) {
+  private constructor(
+    cluster: Cluster,
+    observer: Observer,
+    disks: Map<number, Disk>,
+    options: WorldOptions,
+  ) {
+    this.#disks = disks;
     this.cluster = cluster;
     this.observer = observer;
     this.random = new SeededRandom(options.seed);
@@ -38,14 +47,17 @@ export class World {
 
   /** Everybody up, paid and listened to. */
   static async open(options: WorldOptions): Promise<World> {
-    const { validators, environment } = options;
-    const cluster = await Cluster.create({
-      validators,
-      observer: observerId,
-      ...(environment === undefined ? {} : { environment }),
-    });
+    const { validators, disk } = options;
+    const disks = new Map<number, Disk>();
+    const environment = (index: number, dir: string) => {
+      if (disk === undefined) return {};
+      const under = disks.get(index) ?? disk(dir, index);
+      disks.set(index, under);
+      return under.environment;
+    };
+    const cluster = await Cluster.create({ validators, observer: observerId, environment });
     const observer = await Observer.open(cluster);
-    const world = new World(cluster, observer, options);
+    const world = new World(cluster, observer, disks, options);
     cluster.startAll();
     await world.ready();
     world.witness.start();
@@ -79,10 +91,25 @@ export class World {
     if (goOn) this.pay();
   }
 
+  disk(index: number): Disk {
+    const disk = this.#disks.get(index);
+    if (disk === undefined) throw new Error(`validator ${index} has the machine's own disk`);
+    return disk;
+  }
+
+  /** Of validators that are down. */
+  cutPower(...indexes: readonly number[]): void {
+    for (const index of indexes) this.disk(index).cut(this.random);
+  }
+
+  get lostBytes(): number {
+    return [...this.#disks.values()].reduce((sum, { lostBytes }) => sum + lostBytes, 0);
+  }
+
   /** Reads the journal before the validator starts again. */
-  restart(...indexes: readonly number[]): void {
+  async restart(...indexes: readonly number[]): Promise<void> {
     for (const index of indexes) {
-      this.observer.readJournal(this.cluster.members[index]?.dir ?? '');
+      await this.observer.readJournal(this.cluster.members[index]?.dir ?? '');
       this.cluster.start(index);
     }
   }
@@ -92,8 +119,9 @@ export class World {
     await this.payments.stop();
     await this.witness.stop();
     await this.cluster.stop(...this.cluster.members.keys());
-    for (const { dir } of this.cluster.members) this.observer.readJournal(dir);
-    if (this.observer.conflicts.length > 0) throw new Error(this.observer.conflicts.join('\n'));
+    for (const { dir } of this.cluster.members) await this.observer.readJournal(dir);
+    if (this.observer.signatures.conflicts.length > 0)
+      throw new Error(this.observer.signatures.conflicts.join('\n'));
     await auditAll(this);
   }
 

@@ -1,0 +1,65 @@
+/** What is done to the disks. Needs a C compiler for the shim. */
+import assert from 'node:assert/strict';
+import { pause } from './payments.ts';
+import {
+  backUp,
+  measure,
+  type Note,
+  newBlock,
+  type Scenario,
+  startInAnyOrder,
+} from './scenarios.ts';
+import type { World } from './world.ts';
+
+const slowMs = 500;
+
+export const powerScenarios: readonly Scenario[] = [
+  { name: 'power cut of one', validators: 4, rounds: 10, disk: 'real', play: cutOne },
+  { name: 'power cut of all', validators: 4, rounds: 10, disk: 'real', play: cutAll },
+  { name: 'power cut of all, lying disks', validators: 4, rounds: 5, disk: 'lies', play: cutAll },
+  { name: 'one slow disk', validators: 4, rounds: 1, disk: 'slow', play: slowDisk },
+];
+
+async function cutOne(world: World): Promise<Note> {
+  const { cluster, random, witness } = world;
+  const victim = random.below(cluster.members.length);
+  await pause(random.between(200, 1_500));
+  await cluster.kill(victim);
+  world.cutPower(victim);
+  await witness.above(witness.height, 10_000);
+  await world.restart(victim);
+  return { 'ready again': await backUp(world), 'lost KiB': world.lostBytes / 1_024 };
+}
+
+async function cutAll(world: World): Promise<Note> {
+  const { cluster, random } = world;
+  const all = [...cluster.members.keys()];
+  await pause(random.between(300, 2_000));
+  await cluster.kill(...all);
+  world.cutPower(...all);
+  return { ...(await startInAnyOrder(world)), 'lost KiB': world.lostBytes / 1_024 };
+}
+
+/** The first validator's syncs take half a second more. */
+async function slowDisk(world: World): Promise<Note> {
+  const { cluster } = world;
+  await pause(1_000);
+  const slow = await measure(world, 10_000);
+  await cluster.kill(0);
+  world.disk(0).slowMs = 0;
+  await world.restart(0);
+  await backUp(world);
+  await newBlock(world);
+  const sound = await measure(world, 10_000);
+  const part = (100 * (slow['blocks/s'] ?? 0)) / (sound['blocks/s'] ?? 1);
+  assert.ok(part >= 40, `with one slow disk: ${part.toFixed(0)} % of the blocks`);
+  return {
+    [`blocks/s with ${slowMs} ms`]: slow['blocks/s'] ?? 0,
+    'blocks/s': sound['blocks/s'] ?? 0,
+  };
+}
+
+/** Milliseconds that a sync of this validator takes more in that scenario. */
+export function slownessOf(disk: Scenario['disk'], index: number): number {
+  return disk === 'slow' && index === 0 ? slowMs : 0;
+}
