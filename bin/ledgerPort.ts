@@ -2,6 +2,7 @@ import type { Block as CoreBlock, Floor } from '#consensus/core/types.ts';
 import type { FinalRange, Ledger } from '#consensus/engine/ports.ts';
 import type { Chain } from '#src/chain/chain.ts';
 import { provenFinal } from '#src/chain/final.ts';
+import { hasPendingChanges } from '#src/ledger/payments/validatorChanges.ts';
 import { accept, assert } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import type { Pool } from '#src/pool/pool.ts';
@@ -78,7 +79,9 @@ export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
     },
     waiting: (tips) => {
       const tip = tips.find((hash) => chain.stateAfter(hash) !== null) ?? chain.head.hash;
-      return { has: pool.hasExecutable(nonceAfter(tip)), boundary: false };
+      const state = chain.stateAfter(tip);
+      const boundary = state !== null && hasPendingChanges(state);
+      return { has: pool.hasExecutable(nonceAfter(tip)), boundary };
     },
     hashOf: (bytes) => {
       const header = decodeBlockHeader(bytes);

@@ -25,7 +25,7 @@ export function initCommand(): Command {
 
 const NO_JOURNAL =
   'warning: the keys are here without their consensus/ directory, the record of what they signed: ' +
-  'the node follows until the next epoch; put the newest copy of that directory back if you have it';
+  'this node follows until the next epoch; put the newest copy of that directory back if you can';
 
 async function init(options: InitOptions): Promise<void> {
   const path = resolveDataDir(options.dataDir);

@@ -77,6 +77,10 @@ export class Core {
   get armedAt(): number | null {
     return this.#state.armedAt;
   }
+  /** Views above the floor of which something is remembered. */
+  get keptViews(): number {
+    return this.#state.views.size;
+  }
   get suspects(): ReadonlySet<number> {
     return this.#state.suspects;
   }

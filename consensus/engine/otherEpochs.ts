@@ -14,11 +14,11 @@ import type { Ledger } from './ports.ts';
 const heldMessagesMax = 1_024;
 const heldBytesMax = 2 * messageBytesMax;
 
-type Held = { readonly peer: string; readonly bytes: Uint8Array };
+type Held<Frame> = { readonly peer: string; readonly bytes: Frame };
 
 export type OtherEpochsOptions = {
   readonly clock: Clock;
-  readonly ledger: Ledger;
+  readonly ledger: Pick<Ledger, 'transition'>;
   /** The epoch that this node is in. */
   here(): Epoch;
   send(peer: string, message: Message): void;
@@ -30,30 +30,31 @@ export type OtherEpochsOptions = {
   pass(peer: string, message: Message): void;
 };
 
-export class OtherEpochs {
+/** `Frame` is a message as it came; only its length is looked at. */
+export class OtherEpochs<Frame extends { readonly length: number } = Uint8Array> {
   readonly #options: OtherEpochsOptions;
   readonly #answeredAt = new Map<string, number>();
-  #held: Held[] = [];
+  #held: Held<Frame>[] = [];
   #heldBytes = 0;
 
   constructor(options: OtherEpochsOptions) {
     this.#options = options;
   }
 
-  receive(peer: string, bytes: Uint8Array, epoch: Epoch, message: Message | null): void {
+  receive(peer: string, bytes: Frame, epoch: Epoch, message: Message | null): void {
     if (epoch > this.#options.here()) this.#isBehind(peer, bytes, epoch, message);
     else this.#help(peer, epoch, message);
   }
 
   /** What was held for the epoch that has begun, once. */
-  release(): readonly Held[] {
+  release(): readonly Held<Frame>[] {
     const held = this.#held;
     this.#held = [];
     this.#heldBytes = 0;
     return held;
   }
 
-  #isBehind(peer: string, bytes: Uint8Array, epoch: Epoch, message: Message | null): void {
+  #isBehind(peer: string, bytes: Frame, epoch: Epoch, message: Message | null): void {
     const { here, catchUp, tellStatus } = this.#options;
     if (epoch === here() + 1 && message?.t !== 'status') this.#hold({ peer, bytes });
     if (!this.#mayAnswer(peer)) return;
@@ -76,7 +77,7 @@ export class OtherEpochs {
   }
 
   /** Keeps a message of the next epoch until it begins here, so that no proposal is lost to it. */
-  #hold(held: Held): void {
+  #hold(held: Held<Frame>): void {
     if (this.#held.length >= heldMessagesMax) return;
     if (this.#heldBytes + held.bytes.length > heldBytesMax) return;
     this.#held.push(held);

@@ -138,7 +138,7 @@ export function verifyCertificate(
   if (!isQuorum(weight, set)) {
     return refuse({ code: 'CERTIFICATE_NO_QUORUM', weight, total: set.totalStake });
   }
-  const message = encodeStatement(statement, networkId);
+  let message: Uint8Array | null = null;
   for (const [position, signer] of signers.entries()) {
     const signature = signatures[position];
     const key = set.validators[signer]?.consensusKey;
@@ -146,6 +146,7 @@ export function verifyCertificate(
       return refuse({ code: 'CERTIFICATE_SIGNATURE', signer });
     }
     if (known(statement, signer, signature)) continue;
+    message ??= encodeStatement(statement, networkId);
     if (!ed25519Verify(key, message, signature)) {
       return refuse({ code: 'CERTIFICATE_SIGNATURE', signer });
     }

@@ -1,15 +1,38 @@
 import type { Block, Floor } from '#consensus/core/types.ts';
+import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
-import type { Epoch, Height, View } from '#src/types/units.ts';
+import type { Epoch, Height, Stake, View } from '#src/types/units.ts';
+import { makeValidatorSet, type ValidatorSet } from '#src/types/validatorSet.ts';
 
-/** A payment of the simulation: an identity is all that agreement can get wrong about it. */
+/**
+ * A payment of the simulation: an identity is all that agreement can get wrong about it. One that
+ * begins with `#` changes the validators: `#join:identity:stake:nonce`, `#stake:…`, `#leave:…`,
+ * `#rotate:…`.
+ */
 export type Payment = string;
 
-export type SimContent = {
-  readonly payments: readonly Payment[];
-  /** Commits to everything paid so far, as a state root does. */
-  readonly stateRoot: string;
+/** A validator: who it is, and which of its keys it votes with. */
+export type Member = {
+  readonly identity: number;
+  readonly generation: number;
+  readonly stake: bigint;
 };
+
+/** Everything that follows from the chain up to a block. */
+export type SimState = {
+  /** Commits to everything paid so far, as a state root does. */
+  readonly root: string;
+  /** Of the epoch of the next block. */
+  readonly members: readonly Member[];
+  readonly pending: readonly Payment[];
+  readonly epoch: number;
+  readonly epochStart: bigint;
+};
+
+export type SimContent = { readonly payments: readonly Payment[]; readonly stateRoot: string };
+
+/** Few, so that many epochs fit into a simulated second. */
+export const epochBlocksMin = 3n;
 
 export const genesis: Floor = {
   view: 0 as View,
@@ -17,41 +40,110 @@ export const genesis: Floor = {
   height: 0n as Height,
   timestampMs: 0,
 };
-export const genesisRoot = digest('empty');
+
+export function genesisState(members: readonly Member[]): SimState {
+  return { root: digest('empty'), members, pending: [], epoch: 0, epochStart: 1n };
+}
 
 export function contentOf(block: Block): SimContent {
   return block.content as SimContent;
 }
 
+export function applyPayments(
+  state: SimState,
+  height: bigint,
+  payments: readonly Payment[],
+): { state: SimState; epochEnd: boolean } {
+  const root = digest(`${state.root}|${payments.join(',')}`);
+  const pending = [...state.pending, ...payments.filter((payment) => payment.startsWith('#'))];
+  const isDue = pending.length > 0 && height >= state.epochStart + epochBlocksMin;
+  if (!isDue) return { state: { ...state, root, pending }, epochEnd: false };
+  let members = state.members;
+  for (const change of pending) members = changed(members, change);
+  if (spellMembers(members) === spellMembers(state.members)) {
+    return { state: { ...state, root, pending: [] }, epochEnd: false };
+  }
+  const { epoch } = state;
+  const next = { root: digest(`${root}|${spellMembers(members)}`), members, pending: [] };
+  return { state: { ...next, epoch: epoch + 1, epochStart: height + 1n }, epochEnd: true };
+}
+
+/** A change that makes no sense changes nothing. */
+function changed(members: readonly Member[], payment: Payment): readonly Member[] {
+  const [kind, who, amount] = payment.slice(1).split(':');
+  const identity = Number(who);
+  const at = members.find((member) => member.identity === identity);
+  const others = members.filter((member) => member !== at);
+  if (kind === 'join' && at === undefined) {
+    return [...members, { identity, generation: 0, stake: BigInt(amount ?? 1) }];
+  }
+  if (at === undefined) return members;
+  if (kind === 'leave') return others.length > 0 ? others : members;
+  if (kind === 'stake') return [...others, { ...at, stake: BigInt(amount ?? 1) }];
+  return [...others, { ...at, generation: at.generation + 1 }];
+}
+
+function spellMembers(members: readonly Member[]): string {
+  return members
+    .map(({ identity, generation, stake }) => `${identity}.${generation}.${stake}`)
+    .sort()
+    .join(',');
+}
+
+/** The key of a generation: it does not sort like the identities, so that positions change. */
+export function keyOf({ identity, generation }: Member): Uint8Array {
+  const key = new Uint8Array(32);
+  key[0] = (identity * 37 + generation * 101 + 11) & 0xff;
+  key[1] = identity;
+  key[2] = generation;
+  return key;
+}
+
+export function setOf(members: readonly Member[]): ValidatorSet {
+  return makeValidatorSet(
+    members.map((member) => {
+      const address = `0x${member.identity.toString(16).padStart(40, '0')}` as Address;
+      return {
+        consensusKey: keyOf(member),
+        peerId: `v${member.identity}`,
+        stake: member.stake as Stake,
+        memberId: `member-${member.identity}`,
+        operator: address,
+        feeRecipient: address,
+      };
+    }),
+  );
+}
+
 export function makeBlock(fields: {
-  parent: Block | Floor;
+  parent: Pick<Block, 'hash' | 'height'>;
   view: View;
   parentView: View;
   proposer: number;
   timestampMs: number;
   payments: readonly Payment[];
-  parentRoot: string;
-}): Block {
-  const { parent, view, parentView, proposer, timestampMs, payments } = fields;
-  const stateRoot = nextRoot(fields.parentRoot, payments);
-  const text = [parent.hash, view, parentView, proposer, timestampMs, stateRoot].join('|');
-  return {
+  parentState: SimState;
+}): { block: Block; state: SimState } {
+  const { parent, view, parentView, proposer, timestampMs, payments, parentState } = fields;
+  const height = (parent.height + 1n) as Height;
+  const { state, epochEnd } = applyPayments(parentState, height, payments);
+  const { epoch } = parentState;
+  const stateRoot = state.root;
+  const text = [parent.hash, epoch, view, parentView, proposer, timestampMs, stateRoot].join('|');
+  const block: Block = {
     hash: digest(text) as Hash,
     parentHash: parent.hash,
-    height: (parent.height + 1n) as Height,
-    epoch: 0 as Epoch,
+    height,
+    epoch: epoch as Epoch,
     view,
     parentView,
     proposer,
     timestampMs,
     transactions: payments.length,
-    epochEnd: false,
+    epochEnd,
     content: { payments, stateRoot } satisfies SimContent,
   };
-}
-
-export function nextRoot(parentRoot: string, payments: readonly Payment[]): string {
-  return digest(`${parentRoot}|${payments.join(',')}`);
+  return { block, state };
 }
 
 /** Two 53-bit multiplicative mixes (after cyrb53): collisions do not happen at this scale. */

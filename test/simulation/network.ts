@@ -9,8 +9,12 @@ export class SimNetwork {
   duplication = 0;
   /** Directed links that carry nothing, as `from>to`. */
   readonly #cuts = new Set<string>();
+  /** Milliseconds that everything to and from a node takes longer. */
+  readonly #slow = new Map<number, number>();
   readonly #world: World;
   messages = 0;
+  /** What a directed schedule lets through; everything where there is none. */
+  filter: ((from: number, to: number, message: SimMessage) => boolean) | null = null;
 
   constructor(world: World) {
     this.#world = world;
@@ -19,13 +23,14 @@ export class SimNetwork {
   /** Only links inside one group carry messages. */
   partition(groups: readonly (readonly number[])[]): void {
     this.heal();
+    this.#world.note(-1, `partition ${groups.map((group) => group.join('')).join(' | ')}`);
     const groupOf = new Map<number, number>();
     for (const [group, members] of groups.entries()) {
       for (const member of members) groupOf.set(member, group);
     }
     for (const a of this.#world.nodes) {
       for (const b of this.#world.nodes) {
-        if (groupOf.get(a.index) !== groupOf.get(b.index)) this.cut(a.index, b.index);
+        if (groupOf.get(a.slot) !== groupOf.get(b.slot)) this.cut(a.slot, b.slot);
       }
     }
   }
@@ -34,24 +39,30 @@ export class SimNetwork {
     this.#cuts.add(`${from}>${to}`);
   }
 
+  slow(slot: number, ms: number): void {
+    this.#slow.set(slot, ms);
+  }
+
   heal(): void {
     this.#cuts.clear();
   }
 
   broadcast(from: number, message: SimMessage): void {
     for (const node of this.#world.nodes) {
-      if (node.index !== from) this.send(from, node.index, message);
+      if (node.slot !== from) this.send(from, node.slot, message);
     }
   }
 
   send(from: number, to: number, message: SimMessage): void {
     const { random, scheduler } = this.#world;
     this.messages++;
+    if (this.filter !== null && !this.filter(from, to, message)) return;
     if (this.loss > 0 && random.chance(this.loss)) return;
     const copies = this.duplication > 0 && random.chance(this.duplication) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
       // Each copy draws its own delay, so messages overtake each other.
-      scheduler.after(random.between(this.delayMin, this.delayMax), () => {
+      const extra = (this.#slow.get(from) ?? 0) + (this.#slow.get(to) ?? 0);
+      scheduler.after(random.between(this.delayMin, this.delayMax) + extra, () => {
         if (this.#cuts.has(`${from}>${to}`)) return;
         this.#world.nodes[to]?.receive(from, message);
       });

@@ -1,18 +1,25 @@
 import { Core } from '#consensus/core/core.ts';
-import type {
-  Block,
-  Effect,
-  Event,
-  Floor,
-  JournalRecord,
-  Message,
-  Proposal,
-} from '#consensus/core/types.ts';
+import { makeSchedule } from '#consensus/core/schedule.ts';
+import type { Block, CoreOptions, Effect, Event, Floor, Message } from '#consensus/core/types.ts';
+import { isAfter, type Position } from '#consensus/engine/journal.ts';
+import { epochOf, OtherEpochs } from '#consensus/engine/otherEpochs.ts';
 import { type Certificate, verifyCertificate } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
-import type { View } from '#src/types/units.ts';
-import { type Statement, statementKey, VoteKind } from '#src/types/vote.ts';
-import { contentOf, genesis, genesisRoot, makeBlock, nextRoot, type Payment } from './ledger.ts';
+import type { Epoch } from '#src/types/units.ts';
+import type { ValidatorSet } from '#src/types/validatorSet.ts';
+import { type Statement, type Vote, VoteKind } from '#src/types/vote.ts';
+import { type Behaviour, speakAs } from './byzantine.ts';
+import { type ChainEntry, floorOf, SimDisk, statesOf } from './disk.ts';
+import {
+  applyPayments,
+  contentOf,
+  genesis,
+  genesisState,
+  makeBlock,
+  type Payment,
+  type SimState,
+  setOf,
+} from './ledger.ts';
 import type { World } from './world.ts';
 
 /** What travels in the simulation besides agreement's own messages. */
@@ -26,60 +33,52 @@ export type SimMessage =
       readonly certificate: Certificate;
     };
 
-/** What survives a crash. */
-type Disk = {
-  journal: JournalRecord[];
-  signed: Set<string>;
-  chain: { block: Block; certificate: Certificate | null }[];
-  /** Payments that this node told a client it accepted. */
-  accepted: Set<Payment>;
-};
-
-export type Behaviour =
-  | 'honest'
-  | 'equivocator'
-  | 'silent'
-  | 'doubleVoter'
-  | 'staleParent'
-  | 'forger'
-  | 'liar';
-
 const paymentsPerBlockMax = 20;
 const finalizedAnswerMax = 64;
 const signature = new Uint8Array(64);
 const networkId = new Uint8Array(32);
 
-function certificatesIn(message: Message): readonly Certificate[] {
-  if (message.t === 'certificate') return [message.certificate];
-  if (message.t === 'certificates') return message.certificates;
-  if (message.t === 'proposal') return message.proposal.justify;
-  return message.t === 'status' && message.certificate !== null ? [message.certificate] : [];
+/** `N`, `X` or `F`, epoch/view, on the view of its parent, and the block. */
+export function spellStatement(statement: Statement): string {
+  const { kind, epoch, view, parentView, blockHash } = statement;
+  return `${'?NXF'[kind]} ${epoch}/${view} on ${parentView} ${blockHash.slice(0, 10)}`;
 }
 
-/** One validator: the real core, a toy ledger, a disk that loses what was not synced. */
+type Frame = { readonly length: number; readonly message: Message };
+
+/** One node: the real core, a toy ledger, a disk that loses what was not synced. */
 export class SimNode {
-  readonly index: number;
+  /** Which node of the world; two of them may be the same validator (twins). */
+  readonly slot: number;
+  readonly identity: number;
   readonly peer: string;
   behaviour: Behaviour = 'honest';
-  readonly disk: Disk = { journal: [], signed: new Set(), chain: [], accepted: new Set() };
+  disk = new SimDisk();
+  /** What an adversary proposed before: parents that nobody certified. */
+  readonly proposed: Block[] = [];
+  /** What an adversary heard, to be said again when it is old. */
+  readonly overheard: SimMessage[] = [];
   /** Counts lives; callbacks of an earlier one find that they are late. */
   #life = 0;
   #core: Core | null = null;
+  #others: OtherEpochs<Frame>;
   #pool = new Set<Payment>();
   /** Final blocks by height - 1: what this life believes, on disk or about to be. */
-  #chain: { block: Block; certificate: Certificate | null }[] = [];
+  #chain: ChainEntry[] = [];
   #paid = new Set<Payment>();
-  #roots = new Map<Hash, string>();
-  #hadPending = false;
+  #states = new Map<string, SimState>();
+  #sets = new Map<number, ValidatorSet>();
+  #told = { has: false, boundary: false };
   #wakeId = 0;
-  /** What an adversary proposed before: parents that nobody certified. */
-  readonly #proposed: Block[] = [];
+  #target: Position | null = null;
   readonly #world: World;
 
-  constructor(world: World, index: number) {
+  constructor(world: World, slot: number, identity: number) {
     this.#world = world;
-    this.index = index;
-    this.peer = world.set.validators[index]?.peerId ?? '';
+    this.slot = slot;
+    this.identity = identity;
+    this.peer = `v${identity}`;
+    this.#others = this.#makeOthers();
   }
 
   get up(): boolean {
@@ -88,30 +87,43 @@ export class SimNode {
   get core(): Core | null {
     return this.#core;
   }
+  get isHonest(): boolean {
+    return this.behaviour === 'honest';
+  }
+
+  stateAfter(hash: Hash): SimState | null {
+    return this.#states.get(hash) ?? null;
+  }
+
+  learnState(hash: Hash, state: SimState): void {
+    this.#states.set(hash, state);
+  }
 
   start(): void {
     this.#life++;
     this.#chain = [...this.disk.chain];
     this.#pool = new Set(this.disk.accepted);
-    this.#roots = new Map([[genesis.hash, genesisRoot]]);
-    this.#paid = new Set();
-    for (const { block } of this.#chain) {
-      this.#roots.set(block.hash, contentOf(block).stateRoot);
-      for (const payment of contentOf(block).payments) {
-        this.#paid.add(payment);
-        this.#pool.delete(payment);
-      }
+    this.#states = statesOf(this.#chain, genesisState(this.#world.members));
+    this.#paid = new Set(this.#chain.flatMap(({ block }) => contentOf(block).payments));
+    for (const payment of this.#paid) this.#pool.delete(payment);
+    this.#sets.clear();
+    this.#told = { has: false, boundary: false };
+    this.#target = null;
+    this.#others = this.#makeOthers();
+    const { floor, certificate } = floorOf(this.#chain);
+    const options = this.#optionsAfter(floor.hash);
+    if (this.isHonest) {
+      this.#world.oracle.restarted(this.slot, floor.height, options.epoch);
     }
-    this.#hadPending = false;
-    const { floor, certificate } = this.#durableFloor();
-    if (this.behaviour === 'honest') this.#world.oracle.restarted(this.index, floor.height);
-    const core = new Core(this.#world.optionsFor(this.index), floor, certificate);
-    for (const record of this.disk.journal) {
-      const view =
-        record.t === 'vote' ? record.vote.statement.view : record.certificate.statement.view;
-      if (view > floor.view) core.restore(record);
-    }
+    const core = new Core(options, floor, certificate);
     this.#core = core;
+    for (const record of this.disk.journal) {
+      const at = record.t === 'vote' ? record.vote.statement : record.certificate.statement;
+      if (!isAfter(at, { epoch: options.epoch, view: floor.view })) continue;
+      if (record.t === 'vote' && core.me === null) continue;
+      core.restore(record);
+    }
+    this.#world.note(this.slot, `starts in epoch ${options.epoch} at block ${floor.height}`);
     this.feed({ t: 'tick' });
     for (const node of this.#world.nodes) {
       if (node === this || !node.up) continue;
@@ -124,6 +136,14 @@ export class SimNode {
   crash(): void {
     this.#life++;
     this.#core = null;
+    this.disk.crash(this.#world.random);
+  }
+
+  /** As after a link was lost and made again. */
+  reconnect(other: SimNode): void {
+    if (!this.up || !other.up || other === this) return;
+    this.feed({ t: 'connected', peer: other.peer });
+    other.feed({ t: 'connected', peer: this.peer });
   }
 
   /** A client's payment. True once it is accepted, which is a promise. */
@@ -131,7 +151,7 @@ export class SimNode {
     if (!this.up) return false;
     this.disk.accepted.add(payment);
     this.#addPayments([payment]);
-    this.#world.network.broadcast(this.index, { t: 'payments', payments: [payment] });
+    this.#world.network.broadcast(this.slot, { t: 'payments', payments: [payment] });
     return true;
   }
 
@@ -147,23 +167,34 @@ export class SimNode {
         return this.#takeRange(message.blocks, message.certificate);
       case 'getBlock': {
         const final = this.#chain.find(({ block }) => block.hash === message.hash);
-        if (final !== undefined) {
-          return this.#world.network.send(this.index, from, { t: 'block', block: final.block });
-        }
+        if (final === undefined) break;
+        return this.#world.network.send(this.slot, from, { t: 'block', block: final.block });
       }
     }
-    // The engine's verifier stands before the core; here too, with the real judge of certificates.
-    if (!certificatesIn(message).every((certificate) => this.#isProven(certificate))) return;
     const peer = this.#world.nodes[from]?.peer ?? '';
-    this.feed({ t: 'message', from: peer, message });
+    const epoch = epochOf(message);
+    if (epoch !== null && epoch !== core.options.epoch) {
+      return this.#others.receive(peer, { length: 1_000, message }, epoch, message);
+    }
+    this.#verifyAndFeed(peer, message, core);
+  }
+
+  /** The engine's verifier stands before the core; here too, with the real judge of certificates. */
+  #verifyAndFeed(from: string, message: Message, core: Core): void {
+    const stale = message.t === 'vote' && !core.wantsVote(message.vote.statement);
+    // Votes with its own key a node always checks: they decide on whether it goes on signing.
+    const own = message.t === 'vote' && message.vote.signer === core.me;
+    if ((!stale || own) && !this.#isVerified(message)) return;
+    const heard = this.behaviour === 'twin' ? this.#withoutTwin(message, core) : message;
+    if (heard !== null) this.feed({ t: 'message', from, message: heard });
   }
 
   feed(event: Event): void {
     const core = this.#core;
     if (core === null) return;
     const now = this.#world.scheduler.now;
-    const effects = core.step({ now, wall: this.#world.wallOf(this.index), event });
-    if (this.behaviour === 'honest') this.#world.oracle.moved(this.index, core.view);
+    const effects = core.step({ now, wall: this.#world.wallOf(this.slot), event });
+    if (this.isHonest) this.#world.oracle.moved(this.slot, core.options.epoch, core.view);
     for (const effect of effects) {
       if (this.#core !== core) return;
       this.#run(effect, core);
@@ -173,104 +204,173 @@ export class SimNode {
   // --- effects ----------------------------------------------------------------------------------
 
   #run(effect: Effect, core: Core): void {
+    const { random, oracle } = this.#world;
     switch (effect.t) {
       case 'cast':
-        return this.#cast(effect.seq, effect.statement, effect.block);
+        return this.#cast(effect.seq, effect.statement, effect.block, core);
       case 'keep':
-        if (this.behaviour === 'honest') this.#world.oracle.accepted(effect.certificate);
-        this.disk.journal.push({ t: 'certificate', certificate: effect.certificate });
+        if (this.isHonest) oracle.accepted(effect.certificate);
+        if (core.me !== null)
+          this.disk.append({ t: 'certificate', certificate: effect.certificate });
         return;
       case 'send':
         return this.#send(effect.to, effect.message);
       case 'build':
-        return this.#later(this.#world.random.between(0.1, 0.5), () => this.#build(effect));
+        return this.#later(random.between(0.1, 0.5), () => this.#build(effect));
       case 'execute':
-        return this.#later(this.#world.random.between(0.1, 0.5), () => this.#execute(effect.block));
+        return this.#later(random.between(0.1, 0.5), () => this.#execute(effect.block));
       case 'commit':
         return this.#commit(effect.blocks, effect.certificate);
-      case 'catchUp': {
-        const peer = this.#world.random.below(this.#world.nodes.length);
-        const from = effect.fromHeight as bigint;
-        if (peer !== this.index)
-          this.#world.network.send(this.index, peer, { t: 'getFinalized', from });
-        return;
-      }
+      case 'catchUp':
+        return this.#fetchTo(effect.certificate.statement);
       case 'lookForPending':
-        this.#hadPending = true;
+        this.#told = { has: true, boundary: this.#told.boundary };
         return this.#later(0, () => this.#tellPending());
       case 'pushPending': {
         const payments = [...this.#pool].slice(0, 100);
         for (const to of effect.to) this.#send(to, { t: 'payments', payments });
         return;
       }
-      case 'wake': {
-        const id = ++this.#wakeId;
-        if (!Number.isFinite(effect.at)) return;
-        const life = this.#life;
-        this.#world.scheduler.at(effect.at + this.#world.timerError(), () => {
-          if (id === this.#wakeId && life === this.#life) this.feed({ t: 'tick' });
-        });
-        return;
-      }
+      case 'wake':
+        return this.#wake(effect.at);
       case 'report':
-        return this.#world.count(effect.metric.t);
+        return this.#report(effect.metric, core);
       case 'fatal':
-        if (core.options.me !== null && this.behaviour === 'honest') {
-          this.#world.fail(`validator ${this.index} stopped: ${effect.why}`);
+        if (core.me !== null && this.isHonest) {
+          this.#world.fail(`validator ${this.identity} stopped: ${effect.why}`);
         }
     }
   }
 
+  #report(metric: Extract<Effect, { t: 'report' }>['metric'], core: Core): void {
+    this.#world.count(metric.t);
+    if (metric.t === 'nullify')
+      this.#world.note(this.slot, `gives up ${metric.view}: ${metric.why}`);
+    if (metric.t === 'abstain') this.#world.note(this.slot, `abstains: ${metric.why}`);
+    if (metric.t === 'abstain') this.disk.abstention = core.options.epoch;
+    if (metric.t === 'equivocation' && this.isHonest) {
+      this.#world.oracle.accused(core.options.epoch, metric.signer);
+    }
+  }
+
+  #wake(at: number): void {
+    const id = ++this.#wakeId;
+    if (!Number.isFinite(at)) return;
+    const life = this.#life;
+    this.#world.scheduler.at(at + this.#world.timerError(), () => {
+      if (id === this.#wakeId && life === this.#life) this.feed({ t: 'tick' });
+    });
+  }
+
   /** Three places to crash: before the vote is durable, before it leaves, after it left. */
-  #cast(seq: number, statement: Statement, block: Block | null): void {
+  #cast(seq: number, statement: Statement, block: Block | null, core: Core): void {
     const world = this.#world;
+    const { me } = core;
+    if (me === null) return world.fail('a vote without a validator');
     if (block !== null) world.oracle.sawBlock(block);
     const speaksOfBlock = statement.kind !== VoteKind.Nullify;
-    if (this.behaviour === 'honest' && speaksOfBlock && !this.#roots.has(statement.blockHash)) {
-      world.fail(`R4, R5: validator ${this.index} votes for a block it has not executed`);
+    if (this.isHonest && speaksOfBlock && !this.#states.has(statement.blockHash)) {
+      world.fail(`R4, R5: validator ${this.identity} votes for a block it has not executed`);
     }
-    const point = world.crashPoint(this.index);
-    this.#later(world.random.between(0.2, 0.4), () => {
-      if (point === 'beforeDurable') return world.crashAndRestart(this.index);
-      const vote = { statement, signer: this.index, signature };
-      this.disk.journal.push({ t: 'vote', vote, block });
-      this.disk.signed.add(statementKey(statement));
-      world.oracle.created(this.index, statement);
-      if (this.behaviour === 'honest') world.oracle.honestVote(this.index, statement);
-      if (point === 'beforeSend') return world.crashAndRestart(this.index);
+    const point = world.crashPoint();
+    this.#later(world.syncTime(), () => {
+      if (point === 'beforeDurable') return world.crashAndRestart(this.slot);
+      const vote = { statement, signer: me, signature };
+      this.disk.appendSynced({ t: 'vote', vote, block });
+      world.oracle.created(this.identity, statement);
+      world.note(this.slot, `votes ${spellStatement(statement)}`);
+      if (this.isHonest) {
+        const onDisk = this.#states.get(floorOf(this.disk.chain).floor.hash);
+        world.oracle.honestVote(this.identity, statement, onDisk?.epoch ?? 0);
+      }
+      if (point === 'beforeSend') return world.crashAndRestart(this.slot);
       this.feed({ t: 'durable', seq, signature });
-      if (point === 'afterSend') world.crashAndRestart(this.index);
+      if (point === 'afterSend') world.crashAndRestart(this.slot);
     });
   }
 
   #send(to: string, message: SimMessage): void {
-    const { network, nodes, oracle } = this.#world;
-    if (this.behaviour === 'silent' && message.t !== 'payments') return;
-    if (this.behaviour === 'honest') {
+    if (this.isHonest) {
       const vote = message.t === 'vote' ? message.vote : null;
       const own = message.t === 'proposal' ? message.proposal.vote : vote;
-      if (own !== null && own.signer === this.index) {
-        oracle.sent(this.index, own.statement, this.disk.signed.has(statementKey(own.statement)));
+      if (own !== null && own.signer === this.#core?.me) {
+        this.#world.oracle.sent(this.identity, own.statement, this.disk.holds(own.statement));
       }
+    } else if (speakAs(this, this.#world, to, message)) return;
+    this.say(to, message);
+  }
+
+  /** Past every adversary's ideas, straight to the network. */
+  say(to: string, message: SimMessage): void {
+    const { network, nodes } = this.#world;
+    if (to === 'all') return network.broadcast(this.slot, message);
+    for (const node of nodes) {
+      if (node.peer === to && node !== this) network.send(this.slot, node.slot, message);
     }
-    if (this.behaviour === 'equivocator' && message.t === 'proposal' && to === 'all') {
-      return this.#equivocate(message.proposal);
+  }
+
+  // --- epochs -----------------------------------------------------------------------------------
+
+  #makeOthers(): OtherEpochs<Frame> {
+    return new OtherEpochs<Frame>({
+      clock: { now: () => this.#world.scheduler.now, wall: () => this.#world.wallOf(this.slot) },
+      ledger: { transition: (epoch) => this.#transition(epoch) },
+      here: () => this.#core?.options.epoch ?? (0 as Epoch),
+      send: (peer, message) => this.#send(peer, message),
+      tellStatus: (peer) => this.feed({ t: 'connected', peer }),
+      catchUp: (to) => this.#fetchTo(to),
+      pass: (from, message) => this.feed({ t: 'message', from, message }),
+    });
+  }
+
+  #transition(epoch: Epoch): Certificate | null {
+    for (let at = this.disk.chain.length - 1; at >= 0; at--) {
+      const entry = this.disk.chain[at];
+      if (entry?.block.epoch === epoch && entry.block.epochEnd) return entry.certificate;
+      if (entry !== undefined && entry.block.epoch < epoch) return null;
     }
-    if (this.behaviour === 'staleParent' && message.t === 'proposal' && to === 'all') {
-      return this.#proposeOnAnything(message.proposal);
+    return null;
+  }
+
+  #optionsAfter(hash: Hash): CoreOptions {
+    const state = this.#states.get(hash);
+    if (state === undefined) throw new Error('an epoch begins on a known block');
+    const epoch = state.epoch as Epoch;
+    const set = this.#setOf(state);
+    const { abstention } = this.disk;
+    const abstains = typeof abstention === 'number' && abstention >= epoch;
+    const index = set.validators.findIndex(({ peerId }) => peerId === this.peer);
+    return {
+      epoch,
+      set,
+      schedule: makeSchedule(set, epoch, this.#world.networkId),
+      me: index < 0 || abstains ? null : index,
+      timing: this.#world.timing,
+      unfinalizedMax: 4,
+      record: abstention === 'until recalled' ? 'lost' : 'sound',
+    };
+  }
+
+  #setOf(state: SimState): ValidatorSet {
+    const known = this.#sets.get(state.epoch);
+    if (known !== undefined) return known;
+    const set = setOf(state.members);
+    this.#sets.set(state.epoch, set);
+    return set;
+  }
+
+  #beginEpoch(): void {
+    const core = this.#core;
+    const { floor, certificate } = floorOf(this.disk.chain);
+    const epoch = this.#states.get(floor.hash)?.epoch ?? 0;
+    if (core === null || certificate === null || epoch <= core.options.epoch) return;
+    this.#world.count('epoch');
+    this.#world.note(this.slot, `begins epoch ${epoch}`);
+    this.feed({ t: 'epoch', options: this.#optionsAfter(floor.hash), floor, certificate });
+    for (const { peer, bytes } of this.#others.release()) {
+      const from = this.#world.nodes.findIndex((node) => node.peer === peer);
+      if (from >= 0) this.receive(from, bytes.message);
     }
-    if (this.behaviour === 'liar' && message.t === 'proposal' && to === 'all') {
-      return this.#lie(message.proposal);
-    }
-    if (this.behaviour === 'forger' && message.t === 'vote' && to === 'all') {
-      this.#forge(message.vote.statement);
-    }
-    if (this.behaviour === 'doubleVoter' && message.t === 'vote' && to === 'all') {
-      this.#voteTwice(message.vote.statement);
-    }
-    if (to === 'all') return network.broadcast(this.index, message);
-    const target = nodes.findIndex((node) => node.peer === to);
-    if (target >= 0 && target !== this.index) network.send(this.index, target, message);
   }
 
   // --- the toy ledger ---------------------------------------------------------------------------
@@ -283,15 +383,21 @@ export class SimNode {
   #tellPending(): void {
     const core = this.#core;
     if (core === null) return;
-    const held = new Set(core.unfinalizedChain().flatMap((block) => contentOf(block).payments));
+    const chain = core.unfinalizedChain();
+    const held = new Set(chain.flatMap((block) => contentOf(block).payments));
     let has = false;
     for (const payment of this.#pool) {
       if (held.has(payment)) continue;
       has = true;
       break;
     }
-    if (has || this.#hadPending) this.feed({ t: 'pending', has, boundary: false });
-    this.#hadPending = has;
+    const tip = chain.find(({ hash }) => this.#states.has(hash))?.hash ?? core.floor.hash;
+    const boundary = (this.#states.get(tip)?.pending.length ?? 0) > 0;
+    if (has || this.#told.has || boundary !== this.#told.boundary) {
+      this.#told = { has, boundary };
+      this.feed({ t: 'pending', has, boundary });
+    }
+    this.#told = { has, boundary };
   }
 
   #ancestry(hash: Hash): Set<Payment> {
@@ -309,22 +415,26 @@ export class SimNode {
     const payments = effect.withPayments
       ? [...this.#pool].filter((p) => !held.has(p) && !this.#paid.has(p))
       : [];
-    const parentRoot = this.#roots.get(parent.hash);
+    const parentState = this.#states.get(parent.hash);
+    const proposer = this.#core?.me ?? null;
     const event = { t: 'built', view, parentHash: parent.hash } as const;
-    if (parentRoot === undefined) return this.feed({ ...event, outcome: { t: 'failed' } });
+    const isHere = parentState?.epoch === this.#core?.options.epoch;
+    if (parentState === undefined || proposer === null || !isHere) {
+      return this.feed({ ...event, outcome: { t: 'failed' } });
+    }
     if (payments.length === 0 && !effect.mayBeEmpty) {
       return this.feed({ ...event, outcome: { t: 'nothing' } });
     }
-    const block = makeBlock({
+    const { block, state } = makeBlock({
       parent,
       view,
       parentView,
-      proposer: this.index,
+      proposer,
       timestampMs,
       payments: payments.slice(0, paymentsPerBlockMax),
-      parentRoot,
+      parentState,
     });
-    this.#roots.set(block.hash, contentOf(block).stateRoot);
+    this.#states.set(block.hash, state);
     this.feed({ ...event, outcome: { t: 'block', block } });
     this.#tellPending();
   }
@@ -336,228 +446,192 @@ export class SimNode {
 
   #isValid(block: Block): boolean {
     const { payments, stateRoot } = contentOf(block);
-    const parentRoot = this.#roots.get(block.parentHash);
-    if (parentRoot === undefined) throw new Error('executed before its parent');
-    if (nextRoot(parentRoot, payments) !== stateRoot) return false;
+    const parentState = this.#states.get(block.parentHash);
+    if (parentState === undefined) throw new Error('executed before its parent');
+    const { state, epochEnd } = applyPayments(parentState, block.height, payments);
+    if (state.root !== stateRoot || epochEnd !== block.epochEnd) return false;
+    if (block.epoch !== parentState.epoch) return false;
     const held = this.#ancestry(block.parentHash);
     if (payments.some((payment) => held.has(payment) || this.#paid.has(payment))) return false;
-    this.#roots.set(block.hash, stateRoot);
+    this.#states.set(block.hash, state);
     return true;
   }
 
   #commit(blocks: readonly Block[], certificate: Certificate): void {
+    this.#append(blocks, certificate);
+    const whole = [...this.#chain];
+    const point = this.#world.crashPoint();
+    this.#later(this.#world.random.between(0.2, 2), () => {
+      if (point === 'beforeDurable') return this.#world.crashAndRestart(this.slot);
+      this.#persist(whole);
+      if (point !== null) return this.#world.crashAndRestart(this.slot);
+      this.#beginEpoch();
+      this.#goOnFetching();
+    });
+    this.#tellPending();
+  }
+
+  #append(blocks: readonly Block[], certificate: Certificate): void {
     for (const block of blocks) {
+      // A range may have brought it before agreement here did.
+      if (block.height <= BigInt(this.#chain.length)) continue;
       const last = block === blocks.at(-1);
       this.#chain.push({ block, certificate: last ? certificate : null });
       for (const payment of contentOf(block).payments) {
         this.#paid.add(payment);
         this.#pool.delete(payment);
       }
-      if (this.behaviour === 'honest') this.#world.oracle.committed(this.index, block);
+      this.#world.note(this.slot, `commits ${block.height} ${block.hash.slice(0, 10)}`);
+      if (this.isHonest) this.#world.oracle.committed(this.slot, block);
     }
-    const whole = [...this.#chain];
-    this.#later(this.#world.random.between(0.2, 2), () => {
-      if (whole.length > this.disk.chain.length) this.disk.chain = whole;
-      this.#pruneJournal();
-    });
-    this.#tellPending();
   }
 
-  /** The journal is cut only below what the chain on disk makes unnecessary. */
-  #pruneJournal(): void {
-    const { floor } = this.#durableFloor();
-    if (this.disk.journal.length < 64) return;
-    this.disk.journal = this.disk.journal.filter(
-      (record) =>
-        (record.t === 'vote' ? record.vote.statement : record.certificate.statement).view >
-        floor.view,
-    );
+  #persist(chain: readonly ChainEntry[]): void {
+    if (chain.length > this.disk.chain.length) this.disk.chain = chain;
+    const { floor } = floorOf(this.disk.chain);
+    this.disk.prune(floor, this.#states.get(floor.hash)?.epoch ?? 0);
   }
 
-  #durableFloor(): { floor: Floor; certificate: Certificate | null } {
-    for (let at = this.disk.chain.length - 1; at >= 0; at--) {
-      const entry = this.disk.chain[at];
-      if (entry === undefined || entry.certificate === null) continue;
-      const { hash, height, timestampMs } = entry.block;
-      const { view } = entry.certificate.statement;
-      return { floor: { view, hash, height, timestampMs }, certificate: entry.certificate };
+  // --- catching up ------------------------------------------------------------------------------
+
+  #fetchTo(target: Position): void {
+    if (this.#target === null || isAfter(target, this.#target)) this.#target = target;
+    this.#goOnFetching();
+  }
+
+  #goOnFetching(): void {
+    const core = this.#core;
+    if (core === null || this.#target === null) return;
+    const here = { epoch: core.options.epoch, view: core.floor.view };
+    if (!isAfter(this.#target, here)) {
+      this.#target = null;
+      return;
     }
-    return { floor: genesis, certificate: null };
+    const slot = this.#world.random.below(this.#world.nodes.length);
+    const from = BigInt(this.#chain.length) + 1n;
+    if (slot !== this.slot) this.#world.network.send(this.slot, slot, { t: 'getFinalized', from });
   }
 
   #answerRange(to: number, from: bigint): void {
     const answer: Block[] = [];
     let end = 0;
     let certificate: Certificate | null = null;
-    for (const entry of this.#chain.slice(Number(from) - 1)) {
+    for (const entry of this.disk.chain.slice(Number(from) - 1)) {
       if (answer.length >= finalizedAnswerMax && certificate !== null) break;
       answer.push(entry.block);
       if (entry.certificate === null) continue;
       end = answer.length;
       certificate = entry.certificate;
+      if (entry.block.epochEnd) break;
     }
     if (certificate === null) return;
     const blocks = answer.slice(0, end);
-    this.#world.network.send(this.index, to, { t: 'finalized', blocks, certificate });
+    this.#world.network.send(this.slot, to, { t: 'finalized', blocks, certificate });
   }
 
+  /** One step, as in the engine: written, and at once known to agreement. */
   #takeRange(blocks: readonly Block[], certificate: Certificate): void {
-    const core = this.#core;
     const last = blocks.at(-1);
-    if (core === null || last === undefined || !this.#isProven(certificate)) return;
+    if (this.#core === null || last === undefined || this.#core.hasEnded) return;
+    if (certificate.statement.kind !== VoteKind.Finalize || !this.#isProven(certificate)) return;
     if (last.hash !== certificate.statement.blockHash) return;
-    const fresh = blocks.filter((block) => block.height > core.floor.height);
-    if (fresh.length === 0 || fresh[0]?.parentHash !== core.floor.hash) return;
-    for (const block of fresh) this.#roots.set(block.hash, contentOf(block).stateRoot);
-    this.#commit(fresh, certificate);
-    const { hash, height, timestampMs } = last;
-    const floor = { view: certificate.statement.view, hash, height, timestampMs };
-    this.feed({ t: 'synced', floor, certificate });
+    const fresh = blocks.filter((block) => block.height > BigInt(this.#chain.length));
+    const tip = this.#chain.at(-1)?.block.hash ?? genesis.hash;
+    if (fresh.length === 0 || fresh[0]?.parentHash !== tip) return;
+    for (const block of fresh) {
+      const parentState = this.#states.get(block.parentHash);
+      if (parentState === undefined) throw new Error('a range continues the chain');
+      const { payments } = contentOf(block);
+      this.#states.set(block.hash, applyPayments(parentState, block.height, payments).state);
+    }
+    this.#append(fresh, certificate);
+    this.#persist([...this.#chain]);
+    const { hash, height, timestampMs, epochEnd } = last;
+    const floor: Floor = { view: certificate.statement.view, hash, height, timestampMs };
+    if (epochEnd) this.#beginEpoch();
+    else this.feed({ t: 'synced', floor, certificate });
     this.#tellPending();
+    this.#goOnFetching();
   }
 
-  // --- adversaries ------------------------------------------------------------------------------
+  // --- what stands for signatures ---------------------------------------------------------------
 
-  /** Two blocks in one view, each shown to a part of the network, sometimes both to some. */
-  #equivocate(proposal: Proposal): void {
-    const { random, network, nodes, oracle } = this.#world;
-    const parent = { ...proposal.block, hash: proposal.block.parentHash };
-    const parentRoot = this.#roots.get(proposal.block.parentHash) ?? genesisRoot;
-    const other = makeBlock({
-      parent: { ...parent, height: (proposal.block.height - 1n) as Block['height'] },
-      view: proposal.view,
-      parentView: proposal.block.parentView,
-      proposer: this.index,
-      timestampMs: proposal.block.timestampMs + 1,
-      payments: contentOf(proposal.block).payments.slice(1),
-      parentRoot,
-    });
-    const statement = { ...proposal.vote.statement, blockHash: other.hash };
-    oracle.created(this.index, statement);
-    const twin: Proposal = { ...proposal, block: other, vote: { ...proposal.vote, statement } };
-    for (const node of nodes) {
-      if (node === this) continue;
-      const choice = random.below(10);
-      if (choice < 5) network.send(this.index, node.index, { t: 'proposal', proposal });
-      if (choice > 3) network.send(this.index, node.index, { t: 'proposal', proposal: twin });
+  #isVerified(message: Message): boolean {
+    switch (message.t) {
+      case 'vote':
+        return this.#exists(message.vote);
+      case 'recalled':
+        return message.votes.every((vote) => this.#exists(vote));
+      case 'proposal': {
+        const { vote, justify } = message.proposal;
+        return this.#exists(vote) && justify.every((certificate) => this.#isProven(certificate));
+      }
+      case 'certificate':
+        return this.#isProven(message.certificate);
+      case 'certificates':
+        return message.certificates.every((certificate) => this.#isProven(certificate));
+      case 'status':
+        return message.certificate === null || this.#isProven(message.certificate);
+      default:
+        return true;
     }
   }
 
-  /** A valid block, but on a parent of its choice: the floor, an older tip, or one that failed. */
-  #proposeOnAnything(proposal: Proposal): void {
-    const core = this.#core;
-    if (core === null) return;
-    const { random } = this.#world;
-    const parents: (Block | Floor)[] = [core.floor, ...this.#proposed.slice(-2)];
-    for (let at = core.block(proposal.block.parentHash); at !== null; ) {
-      parents.push(at);
-      at = core.block(at.parentHash);
-    }
-    const parent = random.pick(parents);
-    const parentRoot = this.#roots.get(parent.hash);
-    if (parentRoot === undefined || parent.view >= proposal.view) return;
-    const block = makeBlock({
-      parent,
-      view: proposal.view,
-      parentView: parent.view,
-      proposer: this.index,
-      timestampMs: proposal.block.timestampMs,
-      payments: [`stale-${this.index}-${proposal.view}`],
-      parentRoot,
-    });
-    this.#roots.set(block.hash, contentOf(block).stateRoot);
-    this.#proposed.push(block);
-    this.#sendInstead(proposal, block);
+  #exists(vote: Vote): boolean {
+    const { proven, oracle } = this.#world;
+    if (proven.has(vote)) return true;
+    const exists = oracle.exists(vote.signer, vote.statement);
+    if (exists) proven.add(vote);
+    return exists;
   }
 
-  /** A block that breaks one rule of validity, in its own turn. */
-  #lie(proposal: Proposal): void {
-    const { random } = this.#world;
-    const { block } = proposal;
-    const content = contentOf(block);
-    const parent = this.#core?.block(block.parentHash) ?? this.#core?.floor;
-    const { timestampMs } = parent ?? block;
-    const lies: Partial<Block>[] = [
-      { content: { ...content, stateRoot: `${content.stateRoot}!` } },
-      { content: { ...content, payments: [...content.payments, 'forged'] } },
-      { timestampMs },
-      { timestampMs: timestampMs - 1 },
-      { timestampMs: timestampMs + 1, transactions: 0 },
-      { height: (block.height + 1n) as Block['height'] },
-      { proposer: (block.proposer + 1) % this.#world.nodes.length },
-    ];
-    const hash = `0x${random
-      .below(2 ** 31)
-      .toString(16)
-      .padStart(64, '1')}` as Hash;
-    const lie: Block = { ...block, ...random.pick(lies), hash };
-    this.#world.oracle.lied(hash);
-    this.#sendInstead(proposal, lie);
-  }
-
-  /** To some at once, to some when they have given the view up. */
-  #sendInstead(proposal: Proposal, block: Block): void {
-    const { random, network, nodes, oracle, scheduler } = this.#world;
-    const { hash, parentView } = block;
-    oracle.sawBlock(block);
-    const statement = { ...proposal.vote.statement, parentView, blockHash: hash };
-    oracle.created(this.index, statement);
-    const vote = { ...proposal.vote, statement };
-    const message: SimMessage = { t: 'proposal', proposal: { ...proposal, block, vote } };
-    const late = random.chance(0.5);
-    for (const node of nodes) {
-      if (node === this) continue;
-      const wait = late && random.chance(0.5) ? random.between(100, 200) : 0;
-      scheduler.after(wait, () => network.send(this.index, node.index, message));
-    }
-  }
-
-  /** Certificates over what a quorum never signed, each wrong in one way. */
-  #forge(statement: Statement): void {
-    const { random, network, set, oracle } = this.#world;
-    const kind = random.pick([VoteKind.Notarize, VoteKind.Nullify, VoteKind.Finalize]);
-    const nullifies = kind === VoteKind.Nullify;
-    const blockHash = (nullifies ? `0x${'00'.repeat(32)}` : `0x${'ab'.repeat(32)}`) as Hash;
-    const parentView = (nullifies ? 0 : statement.parentView) as View;
-    const forged: Statement = { ...statement, kind, parentView, blockHash };
-    oracle.created(this.index, forged);
-    const all = set.validators.map((_, index) => index);
-    const signers = random.pick([
-      all, // who never signed
-      all.map(() => this.index), // itself as often as it takes
-      [this.index], // too few
-    ]);
-    const signatures = signers.map(() => signature);
-    const certificate = { statement: forged, setSize: all.length, signers, signatures };
-    network.broadcast(this.index, { t: 'certificate', certificate });
-  }
-
+  /** Judged once for all nodes: whatever proves in an epoch goes on proving in it. */
   #isProven(certificate: Certificate): boolean {
-    const { set, oracle } = this.#world;
-    const epoch = certificate.statement.epoch;
-    return verifyCertificate(certificate, set, epoch, networkId, (statement, signer) =>
+    const core = this.#core;
+    if (core === null || certificate.statement.epoch !== core.options.epoch) return false;
+    const { proven, oracle } = this.#world;
+    if (proven.has(certificate)) return true;
+    const { set, epoch } = core.options;
+    const verdict = verifyCertificate(certificate, set, epoch, networkId, (statement, signer) =>
       oracle.exists(signer, statement),
-    ).ok;
+    );
+    if (verdict.ok) proven.add(certificate);
+    return verdict.ok;
   }
 
-  /** With each vote also the one that contradicts it. */
-  #voteTwice(statement: Statement): void {
-    const { oracle, network, random } = this.#world;
-    const kinds = [VoteKind.Notarize, VoteKind.Nullify, VoteKind.Finalize];
-    const kind = random.pick(kinds);
-    const nullifies = kind === VoteKind.Nullify;
-    const other: Statement = nullifies
-      ? {
-          ...statement,
-          kind,
-          parentView: 0 as View,
-          blockHash: `0x${'00'.repeat(32)}` as Hash,
-        }
-      : { ...statement, kind };
-    if (!nullifies && statement.kind === VoteKind.Nullify) return;
-    oracle.created(this.index, other);
-    const vote = { statement: other, signer: this.index, signature };
-    network.broadcast(this.index, { t: 'vote', vote });
+  /** A twin does not know of its other half: it hears none of what that one signed. */
+  #withoutTwin(message: Message, core: Core): Message | null {
+    const { me } = core;
+    const strip = (certificate: Certificate): Certificate => {
+      const at = certificate.signers.indexOf(me ?? -1);
+      if (at < 0 || this.disk.holds(certificate.statement)) return certificate;
+      const rest = <T>(items: readonly T[]) => items.filter((_, index) => index !== at);
+      const { signers, signatures } = certificate;
+      return { ...certificate, signers: rest(signers), signatures: rest(signatures) };
+    };
+    switch (message.t) {
+      case 'vote':
+        return message.vote.signer === me && !this.disk.holds(message.vote.statement)
+          ? null
+          : message;
+      case 'recalled':
+        return { ...message, votes: [] };
+      case 'certificate':
+        return { ...message, certificate: strip(message.certificate) };
+      case 'certificates':
+        return { ...message, certificates: message.certificates.map(strip) };
+      case 'status':
+        return message.certificate === null
+          ? message
+          : { ...message, certificate: strip(message.certificate) };
+      case 'proposal': {
+        const { proposal } = message;
+        if (proposal.vote.signer === me) return null;
+        return { ...message, proposal: { ...proposal, justify: proposal.justify.map(strip) } };
+      }
+      default:
+        return message;
+    }
   }
 
   #later(ms: number, run: () => void): void {

@@ -6,27 +6,45 @@
 import type { Block } from '#consensus/core/types.ts';
 import type { Certificate } from '#src/types/certificate.ts';
 import { type Statement, VoteKind } from '#src/types/vote.ts';
-import { contentOf, genesis, genesisRoot, nextRoot, type Payment } from './ledger.ts';
+import {
+  applyPayments,
+  contentOf,
+  genesis,
+  genesisState,
+  keyOf,
+  type Member,
+  type Payment,
+  type SimState,
+} from './ledger.ts';
 
 export class Violation extends Error {}
 
+type ChainEntry = { readonly block: Block; readonly certificate: Certificate | null };
+
 export class Oracle {
-  readonly #stakes: readonly bigint[];
-  readonly #honest: (index: number) => boolean;
+  readonly #isHonest: (identity: number) => boolean;
+  /** Of each epoch that has begun, sorted as signers are numbered. */
+  readonly #sets: Member[][] = [];
+  readonly #genesisMembers: readonly Member[];
+  #state: SimState;
   readonly #finalAt = new Map<bigint, Block>();
   readonly #heights = new Map<number, bigint>();
   readonly #committedBy = new Map<number, Set<Payment>>();
   readonly #certified = new Map<string, string>();
   readonly #cast = new Set<string>();
   readonly #honestVotes = new Map<string, string>();
-  readonly #views = new Map<number, number>();
+  readonly #positions = new Map<number, { epoch: number; view: number }>();
   readonly #blocks = new Map<string, Block>();
+  readonly #paid = new Set<Payment>();
+  readonly #lies = new Set<string>();
   #log = 0;
   heights = 0n;
 
-  constructor(stakes: readonly bigint[], honest: (index: number) => boolean) {
-    this.#stakes = stakes;
-    this.#honest = honest;
+  constructor(members: readonly Member[], isHonest: (identity: number) => boolean) {
+    this.#isHonest = isHonest;
+    this.#genesisMembers = members;
+    this.#state = genesisState(members);
+    this.#sets.push(sorted(members));
   }
 
   /** Equal seeds give equal digests (S16). */
@@ -34,13 +52,27 @@ export class Oracle {
     return this.#log;
   }
 
+  get epoch(): number {
+    return this.#state.epoch;
+  }
+
+  /** Changes of the validators that are final and have not taken effect. */
+  get pendingChanges(): number {
+    return this.#state.pending.length;
+  }
+
   sawBlock(block: Block): void {
     this.#blocks.set(block.hash, block);
   }
 
+  /** Who stands behind a position in the set of an epoch. */
+  memberAt(epoch: number, signer: number): Member | null {
+    return this.#sets[epoch]?.[signer] ?? null;
+  }
+
   /** A vote that exists: the registry against which certificates are held (S9). */
-  created(index: number, statement: Statement): void {
-    this.#cast.add(`${index}:${spell(statement)}`);
+  created(identity: number, statement: Statement): void {
+    this.#cast.add(`${identity}:${spell(statement)}`);
   }
 
   /** A block that breaks a rule of validity: no honest validator may speak for it. */
@@ -49,80 +81,109 @@ export class Oracle {
   }
 
   /** What stands for a signature check. */
-  exists(index: number, statement: Statement): boolean {
-    return this.#cast.has(`${index}:${spell(statement)}`);
+  exists(signer: number, statement: Statement): boolean {
+    const member = this.memberAt(statement.epoch, signer);
+    return member !== null && this.#cast.has(`${member.identity}:${spell(statement)}`);
   }
 
-  /** S7: over all incarnations of one honest validator. Called when the vote becomes durable. */
-  honestVote(index: number, statement: Statement): void {
-    this.#note(`${index}${spell(statement)}`);
-    const { view, kind, blockHash } = statement;
+  /**
+   * S7, S13: over all incarnations of one honest validator. Called when the vote becomes durable;
+   * `epochOnDisk` is the epoch that follows from the chain on the validator's own disk then.
+   */
+  honestVote(identity: number, statement: Statement, epochOnDisk: number): void {
+    this.#note(`${identity}${spell(statement)}`);
+    const { epoch, view, kind, blockHash } = statement;
+    if (epoch > epochOnDisk) {
+      throw new Violation(`S13: validator ${identity} votes in ${epoch}, has ${epochOnDisk} final`);
+    }
     if (this.#lies.has(blockHash)) {
-      throw new Violation(
-        `S11: validator ${index} voted for an invalid block: ${spell(statement)}`,
-      );
+      throw new Violation(`S11: validator ${identity} voted for a lie: ${spell(statement)}`);
     }
-    const key = `${index}:${view}:${kind}`;
-    const before = this.#honestVotes.get(key);
+    const key = `${identity}:${epoch}:${view}`;
+    const before = this.#honestVotes.get(`${key}:${kind}`);
     if (before !== undefined && before !== spell(statement)) {
-      throw new Violation(`S7: validator ${index} voted twice: ${before} and ${spell(statement)}`);
+      throw new Violation(`S7: validator ${identity}: ${before} and ${spell(statement)}`);
     }
-    this.#honestVotes.set(key, spell(statement));
-    const finalized = this.#honestVotes.has(`${index}:${view}:${VoteKind.Finalize}`);
-    const nullified = this.#honestVotes.has(`${index}:${view}:${VoteKind.Nullify}`);
+    this.#honestVotes.set(`${key}:${kind}`, spell(statement));
+    const finalized = this.#honestVotes.has(`${key}:${VoteKind.Finalize}`);
+    const nullified = this.#honestVotes.has(`${key}:${VoteKind.Nullify}`);
     if (finalized && nullified) {
-      throw new Violation(`S7: validator ${index} finalized and nullified view ${view}`);
+      throw new Violation(`S7: validator ${identity} finalized and nullified ${epoch}/${view}`);
     }
   }
 
   /** S8: called for every vote that leaves a node, with what its disk held then. */
-  sent(index: number, statement: Statement, durable: boolean): void {
-    if (!durable) throw new Violation(`S8: validator ${index} sent ${spell(statement)} too early`);
+  sent(identity: number, statement: Statement, durable: boolean): void {
+    if (durable) return;
+    throw new Violation(`S8: validator ${identity} sent ${spell(statement)} too early`);
   }
 
-  /** S2, S3, S4, S9: called for every certificate that an honest node accepts. */
+  /** S14: called for every pair of contradicting votes that an honest node reports. */
+  accused(epoch: number, signer: number): void {
+    const member = this.memberAt(epoch, signer);
+    if (member !== null && this.#isHonest(member.identity)) {
+      throw new Violation(`S14: validator ${member.identity} is honest and is accused`);
+    }
+  }
+
+  /** S2, S3, S4, S9, S13: called for every certificate that an honest node accepts. */
   accepted(certificate: Certificate): void {
     const { statement, signers } = certificate;
+    const { kind, epoch, view, blockHash } = statement;
+    this.#weigh(certificate);
+    const key = `${epoch}:${view}`;
+    const known = this.#certified.get(`${kind}:${key}`);
+    if (known !== undefined && known !== blockHash) {
+      throw new Violation(`S2/S3: two blocks certified in ${key}`);
+    }
+    this.#certified.set(`${kind}:${key}`, blockHash);
+    if (this.#certified.has(`3:${key}`) && this.#certified.has(`2:${key}`)) {
+      throw new Violation(`S4: ${key} both finalized and nullified`);
+    }
     if (new Set(signers).size !== signers.length) throw new Violation('S9: a signer counted twice');
+    if (kind !== VoteKind.Notarize) return;
+    const block = this.#blocks.get(blockHash);
+    const parent = block === undefined ? undefined : this.#blocks.get(block.parentHash);
+    if (block !== undefined && parent?.epochEnd && parent.epoch === block.epoch) {
+      throw new Violation('S13: a child of the last block of its epoch is notarized');
+    }
+    if (block !== undefined && block.view !== view && !block.epochEnd) {
+      throw new Violation('S13: a block that ends no epoch is notarized again');
+    }
+  }
+
+  #weigh({ statement, signers }: Certificate): void {
+    const set = this.#sets[statement.epoch];
+    if (set === undefined) throw new Violation(`S9: epoch ${statement.epoch} has not begun`);
     let weight = 0n;
     let total = 0n;
-    for (const stake of this.#stakes) total += stake;
+    for (const { stake } of set) total += stake;
     for (const signer of signers) {
-      weight += this.#stakes[signer] ?? 0n;
-      if (!this.#cast.has(`${signer}:${spell(statement)}`)) {
-        throw new Violation(`S9: validator ${signer} never signed ${spell(statement)}`);
+      weight += set[signer]?.stake ?? 0n;
+      if (!this.exists(signer, statement)) {
+        throw new Violation(`S9: signer ${signer} never signed ${spell(statement)}`);
       }
     }
     if (weight * 3n <= total * 2n) throw new Violation('S9: a certificate without a quorum');
-    const key = `${statement.kind}:${statement.view}`;
-    const known = this.#certified.get(key);
-    if (known !== undefined && known !== statement.blockHash) {
-      throw new Violation(`S2/S3: two blocks certified in view ${statement.view}`);
-    }
-    this.#certified.set(key, statement.blockHash);
-    const view = statement.view;
-    if (this.#certified.has(`3:${view}`) && this.#certified.has(`2:${view}`)) {
-      throw new Violation(`S4: view ${view} both finalized and nullified`);
-    }
   }
 
   /** S1, S5, S6, S10, S11: called for each block that an honest node commits, in its order. */
-  committed(index: number, block: Block): void {
-    this.#note(`${index}+${block.hash}`);
-    const height = this.#heights.get(index) ?? 0n;
+  committed(slot: number, block: Block): void {
+    this.#note(`${slot}+${block.hash}`);
+    const height = this.#heights.get(slot) ?? 0n;
     if (block.height !== height + 1n) {
-      throw new Violation(`S10: validator ${index} committed ${block.height} after ${height}`);
+      throw new Violation(`S10: node ${slot} committed ${block.height} after ${height}`);
     }
-    this.#heights.set(index, block.height);
+    this.#heights.set(slot, block.height);
     const known = this.#finalAt.get(block.height);
     if (known !== undefined) {
       if (known.hash !== block.hash) throw new Violation(`S1: two final blocks at ${block.height}`);
     } else {
       this.#firstCommit(block);
     }
-    const mine = this.#committedBy.get(index) ?? new Set();
+    const mine = this.#committedBy.get(slot) ?? new Set();
     for (const payment of contentOf(block).payments) mine.add(payment);
-    this.#committedBy.set(index, mine);
+    this.#committedBy.set(slot, mine);
   }
 
   #firstCommit(block: Block): void {
@@ -131,17 +192,24 @@ export class Oracle {
     const parentHash = parent?.hash ?? genesis.hash;
     if (block.parentHash !== parentHash) throw new Violation('S1: a final block on another parent');
     if (block.timestampMs <= (parent?.timestampMs ?? 0)) throw new Violation('S10: timestamps');
-    const parentView = parent?.view ?? 0;
+    if (block.epoch !== this.#state.epoch) throw new Violation('S13: a block of another epoch');
+    // Views begin again after the last block of an epoch.
+    const parentView = parent === null || parent.epochEnd ? 0 : parent.view;
     if (block.parentView !== parentView) throw new Violation('S6: the parent view is wrong');
     for (let view = parentView + 1; view < block.view; view++) {
-      if (!this.#certified.has(`2:${view}`)) throw new Violation(`S6: view ${view} was skipped`);
+      if (!this.#certified.has(`2:${block.epoch}:${view}`)) {
+        throw new Violation(`S6: view ${view} was skipped`);
+      }
     }
-    if (this.#certified.get(`1:${block.view}`) !== block.hash) {
+    if (this.#certified.get(`1:${block.epoch}:${block.view}`) !== block.hash) {
       throw new Violation('S5: final without notarization');
     }
     const { payments, stateRoot } = contentOf(block);
-    const parentRoot = parent === null ? genesisRoot : contentOf(parent).stateRoot;
-    if (nextRoot(parentRoot, payments) !== stateRoot) throw new Violation('S11: state root');
+    const { state, epochEnd } = applyPayments(this.#state, block.height, payments);
+    if (state.root !== stateRoot) throw new Violation('S11: state root');
+    if (epochEnd !== block.epochEnd) throw new Violation('S13: the end of the epoch');
+    this.#state = state;
+    if (epochEnd) this.#sets.push(sorted(state.members));
     for (const payment of payments) {
       if (this.#paid.has(payment)) throw new Violation(`S10: ${payment} committed twice`);
       this.#paid.add(payment);
@@ -150,38 +218,73 @@ export class Oracle {
     this.heights = block.height;
   }
 
-  /** S12, within one incarnation; `reset` when a node restarts at what its disk kept. */
-  moved(index: number, view: number): void {
-    if (view < (this.#views.get(index) ?? 0)) throw new Violation(`S12: view of ${index} fell`);
-    this.#views.set(index, view);
+  /** S12, within one incarnation; `restarted` when a node begins at what its disk kept. */
+  moved(slot: number, epoch: number, view: number): void {
+    const before = this.#positions.get(slot) ?? { epoch: 0, view: 0 };
+    const fell = epoch === before.epoch ? view < before.view : epoch < before.epoch;
+    if (fell) throw new Violation(`S12: the view of ${slot} fell`);
+    this.#positions.set(slot, { epoch, view });
   }
 
-  restarted(index: number, height: bigint): void {
-    this.#views.set(index, 0);
-    this.#heights.set(index, height);
+  restarted(slot: number, height: bigint, epoch: number): void {
+    this.#positions.set(slot, { epoch, view: 0 });
+    this.#heights.set(slot, height);
     const mine = new Set<Payment>();
     for (let h = 1n; h <= height; h++) {
       const block = this.#finalAt.get(h);
       if (block === undefined) throw new Violation('S12: a restart above the final chain');
       for (const payment of contentOf(block).payments) mine.add(payment);
     }
-    this.#committedBy.set(index, mine);
+    this.#committedBy.set(slot, mine);
   }
 
-  hasCommitted(index: number, payment: Payment): boolean {
-    return this.#committedBy.get(index)?.has(payment) ?? false;
+  /** S15: who has genesis and what a node exports, and nothing else, finds every block proven. */
+  audit(slot: number, chain: readonly ChainEntry[]): void {
+    let state = genesisState(this.#genesisMembers);
+    let set = sorted(state.members);
+    let parent: string = genesis.hash;
+    let uncovered: Block[] = [];
+    for (const { block, certificate } of chain) {
+      const applied = applyPayments(state, block.height, contentOf(block).payments);
+      const isSound =
+        block.parentHash === parent &&
+        block.epoch === state.epoch &&
+        applied.state.root === contentOf(block).stateRoot;
+      if (!isSound) throw new Violation(`S15: block ${block.height} of ${slot} is not sound`);
+      state = applied.state;
+      parent = block.hash;
+      uncovered.push(block);
+      if (certificate !== null) {
+        const { statement, signers } = certificate;
+        let weight = 0n;
+        let total = 0n;
+        for (const [index, { stake }] of set.entries()) {
+          total += stake;
+          if (signers.includes(index)) weight += stake;
+        }
+        const proves =
+          statement.kind === VoteKind.Finalize &&
+          statement.blockHash === block.hash &&
+          statement.epoch === block.epoch &&
+          weight * 3n > total * 2n;
+        if (!proves) throw new Violation(`S15: certificate of block ${block.height} of ${slot}`);
+        uncovered = [];
+      }
+      if (applied.epochEnd) {
+        if (uncovered.length > 0) throw new Violation('S15: the end of an epoch is not proven');
+        set = sorted(state.members);
+      }
+    }
+    if (uncovered.length > 0) throw new Violation(`S15: the head of ${slot} is not proven`);
   }
 
-  heightOf(index: number): bigint {
-    return this.#heights.get(index) ?? 0n;
+  hasCommitted(slot: number, payment: Payment): boolean {
+    return this.#committedBy.get(slot)?.has(payment) ?? false;
   }
 
-  isHonest(index: number): boolean {
-    return this.#honest(index);
+  heightOf(slot: number): bigint {
+    return this.#heights.get(slot) ?? 0n;
   }
-
-  readonly #paid = new Set<Payment>();
-  readonly #lies = new Set<string>();
 
   #note(text: string): void {
     for (let i = 0; i < text.length; i++) {
@@ -190,7 +293,11 @@ export class Oracle {
   }
 }
 
+function sorted(members: readonly Member[]): Member[] {
+  return [...members].sort((a, b) => Buffer.compare(keyOf(a), keyOf(b)));
+}
+
 function spell(statement: Statement): string {
-  const { kind, view, parentView, blockHash } = statement;
-  return `${'?NXF'[kind]}(${view}<-${parentView},${blockHash.slice(0, 18)})`;
+  const { kind, epoch, view, parentView, blockHash } = statement;
+  return `${'?NXF'[kind]}(${epoch}/${view}<-${parentView},${blockHash.slice(0, 18)})`;
 }

@@ -1,11 +1,11 @@
-import { makeSchedule, type Schedule } from '#consensus/core/schedule.ts';
-import type { CoreOptions, Timing } from '#consensus/core/types.ts';
+import type { Timing } from '#consensus/core/types.ts';
 import { SeededRandom } from '#src/lib/random.ts';
-import type { Address } from '#src/types/address.ts';
-import type { Epoch, Stake } from '#src/types/units.ts';
-import { makeValidatorSet, type ValidatorSet } from '#src/types/validatorSet.ts';
+import type { Certificate } from '#src/types/certificate.ts';
+import type { Vote } from '#src/types/vote.ts';
+import type { Behaviour } from './byzantine.ts';
+import type { Member } from './ledger.ts';
 import { SimNetwork } from './network.ts';
-import { type Behaviour, SimNode } from './node.ts';
+import { SimNode } from './node.ts';
 import { Oracle, Violation } from './oracle.ts';
 import { Scheduler } from './scheduler.ts';
 
@@ -24,57 +24,71 @@ export const simTiming: Timing = {
 
 export type CrashPoint = 'beforeDurable' | 'beforeSend' | 'afterSend';
 
+export type WorldOptions = {
+  readonly timing?: Timing;
+  /** Nodes beside the validators of genesis, which may join later. */
+  readonly spares?: number;
+  /** The validator that two nodes are. */
+  readonly twin?: number | null;
+};
+
 /** A whole network in one process, from one seed: nothing in it knows the real time. */
 export class World {
   readonly random: SeededRandom;
   readonly scheduler = new Scheduler();
-  readonly set: ValidatorSet;
-  readonly schedule: Schedule;
+  readonly members: readonly Member[];
+  readonly networkId: Uint8Array;
+  readonly timing: Timing;
   readonly nodes: SimNode[];
   readonly network: SimNetwork;
   readonly oracle: Oracle;
+  /** Votes and certificates that some node has verified. */
+  readonly proven = new WeakSet<Vote | Certificate>();
   readonly #counts = new Map<string, number>();
-  readonly #clockOffsets: number[];
-  readonly #options: readonly CoreOptions[];
+  readonly #clocks: { offset: number; drift: number }[];
+  /** What happened, line by line, where somebody wants to read it. */
+  trace: string[] | null = null;
   /** Chance, at each vote, to crash at one of the three places around its durability. */
   crashChance = 0;
   /** Chance that a timer fires late, as after a long garbage collection. */
   stallChance = 0;
+  /** Chance that a sync takes as long as on a failing disk. */
+  slowSyncChance = 0;
 
-  constructor(seed: number, stakes: readonly bigint[], timing: Timing = simTiming) {
+  constructor(seed: number, stakes: readonly bigint[], options: WorldOptions = {}) {
+    const { timing = simTiming, spares = 0, twin = null } = options;
     this.random = new SeededRandom(seed);
-    this.set = simValidators(stakes);
-    this.schedule = makeSchedule(this.set, 0 as Epoch, new Uint8Array(32).fill(seed & 0xff));
-    this.#clockOffsets = stakes.map(() => this.random.between(-100, 100));
-    this.#options = stakes.map((_, me) => ({
-      epoch: 0 as Epoch,
-      set: this.set,
-      schedule: this.schedule,
-      me,
-      timing,
-      unfinalizedMax: 4,
-      record: 'sound',
-    }));
-    this.oracle = new Oracle(
-      this.set.validators.map((validator) => validator.stake),
-      (index) => this.nodes[index]?.behaviour === 'honest',
+    this.timing = timing;
+    this.networkId = new Uint8Array(32).fill(seed & 0xff);
+    this.members = stakes.map((stake, identity) => ({ identity, generation: 0, stake }));
+    this.oracle = new Oracle(this.members, (identity) =>
+      this.nodes.every((node) => node.identity !== identity || node.isHonest),
     );
     this.network = new SimNetwork(this);
-    this.nodes = stakes.map((_, index) => new SimNode(this, index));
+    const identities = [
+      ...stakes.keys(),
+      ...Array.from({ length: spares }, (_, at) => stakes.length + at),
+    ];
+    if (twin !== null) identities.push(twin);
+    this.#clocks = identities.map(() => ({ offset: this.random.between(-100, 100), drift: 1 }));
+    this.nodes = identities.map((identity, slot) => new SimNode(this, slot, identity));
+    if (twin !== null) {
+      for (const node of this.nodes) if (node.identity === twin) node.behaviour = 'twin';
+    }
   }
 
-  optionsFor(index: number): CoreOptions {
-    const options = this.#options[index];
-    if (options === undefined) throw new RangeError('no such validator');
-    return options;
+  wallOf(slot: number): number {
+    const { offset, drift } = this.#clocks[slot] ?? { offset: 0, drift: 1 };
+    return Math.floor(1_000_000 + this.scheduler.now * drift + offset);
   }
 
-  wallOf(index: number): number {
-    return 1_000_000 + this.scheduler.now + (this.#clockOffsets[index] ?? 0);
+  /** Sets a node's clock wrong by so many milliseconds, running so much too fast. */
+  skew(slot: number, offset: number, drift = 1): void {
+    this.#clocks[slot] = { offset, drift };
   }
 
-  behave(index: number, behaviour: Behaviour): void {
-    const node = this.nodes[index];
+  behave(slot: number, behaviour: Behaviour): void {
+    const node = this.nodes[slot];
     if (node !== undefined) node.behaviour = behaviour;
   }
 
@@ -90,16 +104,24 @@ export class World {
     return this.random.between(-0.9, 1.5);
   }
 
-  crashPoint(_index: number): CrashPoint | null {
+  syncTime(): number {
+    if (this.slowSyncChance > 0 && this.random.chance(this.slowSyncChance)) {
+      return this.random.between(20, 300);
+    }
+    return this.random.between(0.2, 0.4);
+  }
+
+  crashPoint(): CrashPoint | null {
     if (this.crashChance === 0 || !this.random.chance(this.crashChance)) return null;
     return this.random.pick(['beforeDurable', 'beforeSend', 'afterSend'] as const);
   }
 
-  crashAndRestart(index: number): void {
-    const node = this.nodes[index];
+  crashAndRestart(slot: number): void {
+    const node = this.nodes[slot];
     if (node === undefined) return;
     node.crash();
     this.count('crash');
+    this.note(slot, 'crashes');
     this.scheduler.after(this.random.between(1, 300), () => {
       if (!node.up) node.start();
     });
@@ -113,25 +135,13 @@ export class World {
     return this.#counts;
   }
 
+  note(slot: number, what: string): void {
+    if (this.trace === null) return;
+    const at = this.scheduler.now.toFixed(1).padStart(8);
+    this.trace.push(`${at}  v${slot}  ${what}`);
+  }
+
   fail(why: string): never {
     throw new Violation(why);
   }
-}
-
-function simValidators(stakes: readonly bigint[]): ValidatorSet {
-  return makeValidatorSet(
-    stakes.map((stake, index) => {
-      const consensusKey = new Uint8Array(32);
-      consensusKey[0] = index;
-      const address = `0x${index.toString(16).padStart(40, '0')}` as Address;
-      return {
-        consensusKey,
-        peerId: `v${index}`,
-        stake: stake as Stake,
-        memberId: `member-${index}`,
-        operator: address,
-        feeRecipient: address,
-      };
-    }),
-  );
 }
