@@ -3,6 +3,7 @@
  * impossible value is a refusal that names the JSON path.
  */
 
+import { isSoundEd25519Key } from '#src/crypto/ed25519.ts';
 import { sha256 } from '#src/crypto/sha256.ts';
 import { fromHex, toHex, utf8 } from '#src/lib/bytes.ts';
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
@@ -304,6 +305,9 @@ function readValidator(
   const consensusKey = fromHex(keyText);
   if (consensusKey?.length !== 32)
     throw new Stop(`${path}.consensusKey`, 'should be 0x and 32 bytes');
+  if (!isSoundEd25519Key(consensusKey)) {
+    throw new Stop(`${path}.consensusKey`, 'is not a sound Ed25519 key');
+  }
   const peerId = text(item, 'peerId', path);
   if (!isPeerId(peerId)) {
     throw new Stop(`${path}.peerId`, 'should be an Ed25519 peer id (12D3KooW…)');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { ed25519PublicKey } from '#src/crypto/ed25519.ts';
 import { toHex } from '#src/lib/bytes.ts';
 import { type Json, JsonNumber, parseStrictJson } from '#src/lib/strictJson.ts';
 import { formatAddress } from '#src/types/address.ts';
@@ -24,11 +25,13 @@ const alice = '0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed';
 const bob = '0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359';
 const peers = ['A', 'B', 'C', 'D'].map((letter) => `12D3KooW${letter.repeat(44)}`);
 
+const key = (number: number) => toHex(ed25519PublicKey(new Uint8Array(32).fill(number)));
+
 /** Four members with equal stakes, and two accounts. */
 function sound() {
   const validators: Validator[] = peers.map((peerId, at) => ({
     memberId: `member-${at}`,
-    consensusKey: `0x${`0${at + 1}`.repeat(32)}`,
+    consensusKey: key(at + 1),
     peerId,
     addresses: [`/ip4/192.0.2.${at + 1}/tcp/30303`],
     operator: at === 1 ? alice : `0x${`a${at}`.repeat(20)}`,
@@ -259,15 +262,15 @@ const rows: Row[] = [
   },
   {
     when: '100: two validators with one key',
-    text: inValidator({ consensusKey: `0x${'03'.repeat(32)}` }, 3),
+    text: inValidator({ consensusKey: key(3) }, 3),
     path: '$.validators[3].consensusKey',
     message: /stands twice/,
   },
   {
     when: '100: two validators with one key in another case',
     text: changed(({ validators }) => {
-      Object.assign(validators[0] ?? {}, { consensusKey: `0x${'ab'.repeat(32)}` });
-      Object.assign(validators[2] ?? {}, { consensusKey: `0x${'AB'.repeat(32)}` });
+      Object.assign(validators[0] ?? {}, { consensusKey: key(9) });
+      Object.assign(validators[2] ?? {}, { consensusKey: `0x${key(9).slice(2).toUpperCase()}` });
     }),
     path: '$.validators[2].consensusKey',
     message: /stands twice/,
@@ -284,6 +287,12 @@ const rows: Row[] = [
     path: '$.validators[1].consensusKey',
     message: /32 bytes/,
   },
+  ...[`01${'00'.repeat(31)}`, 'ff'.repeat(32), `${'00'.repeat(31)}80`].map((unsound) => ({
+    when: `100: a key for which anybody can sign, or that is no point: ${unsound.slice(0, 8)}`,
+    text: inValidator({ consensusKey: `0x${unsound}` }),
+    path: '$.validators[1].consensusKey',
+    message: /sound Ed25519 key/,
+  })),
   {
     when: '100: a peer id of another kind of key',
     text: inValidator({ peerId: `Qm${'a'.repeat(44)}` }),
@@ -529,7 +538,7 @@ describe('the meaning of a genesis', () => {
         Object.assign(validators[0] ?? {}, { memberId: 'x' });
       }),
       memberName: changed(({ members }) => Object.assign(members[0] ?? {}, { name: 'x' })),
-      consensusKey: inValidator({ consensusKey: `0x${'09'.repeat(32)}` }),
+      consensusKey: inValidator({ consensusKey: key(9) }),
       peerId: inValidator({ peerId: `12D3KooW${'E'.repeat(44)}` }),
       addresses: inValidator({ addresses: ['/dns4/node.bank/tcp/30303'] }),
       operator: inValidator({ operator: bob }),

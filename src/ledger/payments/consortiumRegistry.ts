@@ -198,7 +198,7 @@ export const consortiumRegistry = defineContract({
       },
     },
     setNode: {
-      gas: 80_000n,
+      gas: 1_000_000n,
       /** `nodeKey`: the raw Ed25519 key of which the libp2p peer id is made. */
       run: (call, memberId, nodeKey, allowed) => {
         const { state } = call;

@@ -8,14 +8,7 @@
  *     store.names(id).set(state, 'alpha');
  */
 import { keccak256 } from '#src/crypto/keccak.ts';
-import {
-  bytesToUint,
-  concatBytes,
-  type Hex,
-  toBareHex,
-  uintToBytes,
-  utf8,
-} from '#src/lib/bytes.ts';
+import { bytesToUint, concatBytes, type Hex, uintToBytes, utf8 } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
@@ -59,7 +52,7 @@ type StructView<F extends Fields> = Views<F> & Item<{ readonly [K in keyof F]: I
 
 /** The variables of a contract. */
 export function storage<F extends Fields>(account: Address, fields: F): Views<F> {
-  return views(fields, { account, slot: 0n, byte: 0 });
+  return viewsOf(fields)({ account, slot: 0n, byte: 0 });
 }
 
 export const uint = (bits: number): WordKind<bigint> => single(uintWord(bits));
@@ -84,19 +77,22 @@ export const string: Kind<Item<string>> = {
 
 export function struct<F extends Fields>(fields: F): Kind<StructView<F>> {
   const { slots } = layoutOf(fields);
+  const views = viewsOf(fields);
+  const names = Object.keys(fields);
+  const itemOf = (parts: Views<F>, name: string) => parts[name] as Item<unknown>;
   return {
     bytes: 32,
     slots,
     at: (place) => {
-      const parts = views(fields, place);
-      const items = Object.entries(parts) as [string, Item<unknown>][];
+      const parts = views(place);
       const whole: Item<Record<string, unknown>> = {
-        get: (state) => Object.fromEntries(items.map(([name, item]) => [name, item.get(state)])),
+        get: (state) =>
+          Object.fromEntries(names.map((name) => [name, itemOf(parts, name).get(state)])),
         set: (state, value) => {
-          for (const [name, item] of items) item.set(state, value[name]);
+          for (const name of names) itemOf(parts, name).set(state, value[name]);
         },
       };
-      return { ...parts, ...whole } as StructView<F>;
+      return Object.assign(parts, whole) as StructView<F>;
     },
   };
 }
@@ -186,7 +182,7 @@ function writeSlot(state: Overlay, account: Address, slot: bigint, word: Uint8Ar
 }
 
 function slotKey(slot: bigint): string {
-  return toBareHex(uintToBytes(slot, 32));
+  return slot.toString(16).padStart(64, '0');
 }
 
 function single<T>(word: WordType): WordKind<T> {
@@ -276,13 +272,19 @@ function layoutOf(fields: Fields): Layout {
   return { places, slots: byte > 0 ? slot + 1n : slot };
 }
 
-function views<F extends Fields>(fields: F, { account, slot }: Place): Views<F> {
+/** What one sees of fields at a place: laid out once, and each looked up only when it is used. */
+function viewsOf<F extends Fields>(fields: F): (place: Place) => Views<F> {
   const { places } = layoutOf(fields);
-  const found = Object.entries(fields).map(([name, kind]) => {
-    const place = places.get(name);
-    assert(place !== undefined, 'every field has its place');
-    const here = { account, slot: (slot + place.slot) & SLOT_MASK, byte: place.byte };
-    return [name, kind.at(here)];
-  });
-  return Object.fromEntries(found) as Views<F>;
+  const prototype = {};
+  for (const [name, kind] of Object.entries(fields)) {
+    const offset = places.get(name);
+    assert(offset !== undefined, 'every field has its place');
+    Object.defineProperty(prototype, name, {
+      get(this: { readonly place: Place }) {
+        const { account, slot } = this.place;
+        return kind.at({ account, slot: (slot + offset.slot) & SLOT_MASK, byte: offset.byte });
+      },
+    });
+  }
+  return (place) => Object.assign(Object.create(prototype), { place }) as Views<F>;
 }

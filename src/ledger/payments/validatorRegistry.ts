@@ -43,7 +43,7 @@ export const validatorRegistry = defineContract({
   address: VALIDATOR_REGISTRY,
   abi: validatorAbi,
   functions: {
-    registerValidator: { gas: 250_000n, run: register },
+    registerValidator: { gas: 1_200_000n, run: register },
     activateValidator: {
       gas: 40_000n,
       isGoverned: true,
@@ -58,7 +58,7 @@ export const validatorRegistry = defineContract({
       },
     },
     deactivateValidator: { gas: 60_000n, isGoverned: true, run: deactivate },
-    rotateValidator: { gas: 200_000n, run: rotate },
+    rotateValidator: { gas: 1_200_000n, run: rotate },
     updateValidatorVotingPower: {
       gas: 60_000n,
       isGoverned: true,

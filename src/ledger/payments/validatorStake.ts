@@ -18,7 +18,7 @@ import {
 /** Amounts of one validator that wait; a withdrawal frees their places. */
 const unbondingsMax = 16;
 /** A validator that wants to be weighed: each one of the set has to be read. */
-const GAS_PER_VALIDATOR = 1_000n;
+const GAS_PER_VALIDATOR = 5_000n;
 
 export function bond(call: Call, index: bigint, token: Address, amount: bigint): void {
   const { state, value } = call;

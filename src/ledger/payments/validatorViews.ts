@@ -5,7 +5,7 @@ import type { StateReader } from '../state/reader.ts';
 import type { View } from './contract.ts';
 import { activeIndices, powerOf, store, validatorSetIn } from './validatorStore.ts';
 
-const GAS_PER_VALIDATOR = 2_000n;
+const GAS_PER_VALIDATOR = 5_000n;
 
 /** As Besu's tools ask for them; in the order of the set. */
 export function operatorsInForce({ state, spend }: View): readonly Address[] {
