@@ -26,7 +26,8 @@ import { ledgerPort } from './ledgerPort.ts';
 import { logMetric } from './logger.ts';
 import { netPort, relayNet } from './netPort.ts';
 import type { NodeKeys } from './nodeKeys.ts';
-import { networkPeers, poolLimits, rpcOptions, timing } from './settings.ts';
+import { Peers, touchesMembership } from './peers.ts';
+import { poolLimits, rpcOptions, timing } from './settings.ts';
 import { localSigners } from './signers.ts';
 
 export type Node = {
@@ -54,6 +55,10 @@ export async function assemble(options: {
     onFinal: (event) => {
       intake.settle(event);
       feed.publish(event);
+      if (touchesMembership(event)) {
+        peers.refresh(store);
+        network.setPeers(peers.dialled);
+      }
     },
   });
   const { rules } = params;
@@ -90,17 +95,16 @@ export async function assemble(options: {
     log: log.child('consensus'),
     journal: { ...journal, seqMin: chain.journalSeq },
     onMetric: logMetric(log.child('consensus')),
-    onEpoch: () => undefined,
     onFatal,
   });
   const intake = new Intake({ chain, pool, relay, submissions, engine, pending, log, onFatal });
   intake.resume(submissionLog.records, submissionLog.log.lastSeq);
-  const { peers, allowed } = networkPeers(dir.genesis, config, keys);
+  const peers = new Peers(config, keys, store);
   const network: Network = await Network.open({
     identitySeed: keys.networkSeed,
     listen: config['p2p.listen'],
-    peers,
-    allowed: () => allowed,
+    peers: peers.dialled,
+    allowed: () => peers.allowed,
     hello: concatBytes(utf8('mpbp/1'), params.electorate.networkId),
     limits: { ...DEFAULT_LIMITS, responseBytesMax: answerBytesMax },
     log: log.child('p2p'),

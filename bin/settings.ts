@@ -1,13 +1,11 @@
 import type { Timing } from '#consensus/core/types.ts';
-import { type Network, type NetworkOptions, peerIdFromSeed } from '#p2p/network.ts';
-import { EXIT, UserError } from '#src/lib/failure.ts';
+import type { Network } from '#p2p/network.ts';
 import { defaultPoolLimits, type PoolLimits } from '#src/pool/pool.ts';
 import type { Backend } from '#src/rpc/backend.ts';
 import { defaultRpcLimits } from '#src/rpc/limits.ts';
 import type { RpcServerOptions } from '#src/rpc/server.ts';
 import type { Genesis } from '#src/types/genesis.ts';
 import type { Config } from './config.ts';
-import type { NodeKeys } from './nodeKeys.ts';
 
 /** From the operator's and the network's words to the options of the parts. */
 
@@ -29,27 +27,6 @@ export function poolLimits(config: Config): PoolLimits {
     senderTransactionsMax: config['pool.senderMax'],
     lifetimeMs: config['pool.lifetimeSeconds'] * 1_000,
   };
-}
-
-/** Everybody in genesis but oneself, and whom the operator added. */
-export function networkPeers(
-  genesis: Genesis,
-  config: Config,
-  keys: NodeKeys,
-): { peers: NetworkOptions['peers']; allowed: ReadonlySet<string> } {
-  const own = peerIdFromSeed(keys.networkSeed);
-  const peers: { peerId: string; addresses: string[] }[] = genesis.validators
-    .filter(({ peerId }) => peerId !== own)
-    .map(({ peerId, addresses }) => ({ peerId, addresses: [...addresses] }));
-  for (const text of config['p2p.peers']) {
-    const [address, peerId] = text.split('/p2p/');
-    if (!address || !peerId) {
-      throw new UserError(EXIT.badData, `p2p.peers: "${text}" should end in /p2p/<peer id>`);
-    }
-    peers.push({ peerId, addresses: [address] });
-  }
-  const allowed = new Set([...peers.map(({ peerId }) => peerId), ...config['p2p.allow']]);
-  return { peers, allowed };
 }
 
 export function rpcOptions(

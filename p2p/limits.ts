@@ -53,7 +53,7 @@ export type NetworkLimits = {
 };
 
 export const DEFAULT_LIMITS: Readonly<NetworkLimits> = {
-  peersMax: 40,
+  peersMax: 192,
   handshakesPendingMax: 640,
   socketsPerHostPerSecondMax: 2000,
   upgradeTimeoutMs: 3000,

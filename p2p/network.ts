@@ -18,6 +18,7 @@ import type { Channel } from '#p2p/lanes.ts';
 import { CHANNELS, messageBytesMax } from '#p2p/lanes.ts';
 import { Libp2pCarrier } from '#p2p/libp2p.ts';
 import type { NetworkLimits } from '#p2p/limits.ts';
+import type { NetworkOptions } from '#p2p/options.ts';
 import type { PeerInfo } from '#p2p/peer.ts';
 import { linkToKeep, Peer } from '#p2p/peer.ts';
 import { ask, REQUEST_PROTOCOL, refuse, serve } from '#p2p/requests.ts';
@@ -32,27 +33,9 @@ export type { Channel } from '#p2p/lanes.ts';
 export { peerIdFromSeed } from '#p2p/libp2p.ts';
 export type { NetworkLimits } from '#p2p/limits.ts';
 export { DEFAULT_LIMITS } from '#p2p/limits.ts';
+export type { NetworkOptions } from '#p2p/options.ts';
 export type { PeerInfo } from '#p2p/peer.ts';
 export type { Penalty } from '#p2p/standing.ts';
-
-export type NetworkOptions = {
-  /** 32 bytes; the Ed25519 identity on the wire, which is not the consensus key. */
-  identitySeed: Uint8Array;
-  /** Multiaddresses; port 0 takes a free one. */
-  listen: readonly string[];
-  /** Dialled for ever; a host name is looked up again at each dial. */
-  peers: readonly { peerId: string; addresses: readonly string[] }[];
-  /** Who may connect. Asked again at every handshake and heartbeat, so it may change. */
-  allowed: () => ReadonlySet<string>;
-  /** Opaque; a peer whose hello differs is another network or version, and is left. */
-  hello: Uint8Array;
-  limits: NetworkLimits;
-  log: Log;
-  onMessage(channel: Channel, from: string, message: Uint8Array): void;
-  /** Null refuses. */
-  onRequest(from: string, request: Uint8Array): Promise<Uint8Array | null>;
-  onPeer(peerId: string, connected: boolean): void;
-};
 
 export class Network {
   readonly #options: NetworkOptions;
@@ -71,7 +54,7 @@ export class Network {
     this.#log = options.log;
     this.#carrier = carrier;
     this.#heartbeat = setInterval(() => this.#tick(), this.#limits.heartbeatMs);
-    for (const { peerId, addresses } of options.peers) this.#dialForEver(peerId, addresses);
+    this.setPeers(options.peers);
   }
 
   /** Throws `UserError` where an address cannot be listened on. */
@@ -104,6 +87,13 @@ export class Network {
 
   addresses(): string[] {
     return this.#carrier.addresses();
+  }
+
+  /** Whom to dial from now on, in place of those before. */
+  setPeers(peers: NetworkOptions['peers']): void {
+    const wanted = new Map(peers.map(({ peerId, addresses }) => [peerId, addresses]));
+    for (const peer of this.#peers.values()) if (!wanted.has(peer.id)) peer.dialAt([], null);
+    for (const [peerId, addresses] of wanted) this.#dialForEver(peerId, addresses);
   }
 
   /** Every peer we dial, are connected to, or remember the behaviour of. */
@@ -216,6 +206,8 @@ export class Network {
 
   #dialForEver(peerId: string, addresses: readonly string[]): void {
     if (peerId === this.peerId || addresses.length === 0) return;
+    const peer = this.#peer(peerId);
+    if (peer.dialer !== null && `${peer.addresses}` === `${addresses}`) return;
     const { redialFirstMs, redialMaxMs } = this.#limits;
     let failures = 0;
     const dial = async () => {
@@ -228,8 +220,7 @@ export class Network {
       else this.#log.debug('peer still not reachable', fields);
     };
     const dialer = new Dialer(dial, new Backoff(redialFirstMs, redialMaxMs, Math.random));
-    this.#peer(peerId).dialer = dialer;
-    dialer.start();
+    peer.dialAt(addresses, dialer);
   }
 
   #linkUp(link: Link): void {

@@ -34,6 +34,7 @@ export class Peer {
   active: Session | null = null;
   sinceUnixMs = 0;
   dialer: Dialer | null = null;
+  addresses: readonly string[] = [];
   messagesIn = 0;
   messagesOut = 0;
   bytesIn = 0;
@@ -55,6 +56,14 @@ export class Peer {
   forget(session: Session): void {
     if (this.sessions.delete(session)) this.#droppedEarlier += session.queue.dropped;
     if (this.active === session) this.active = null;
+  }
+
+  /** A peer that moved, or is to be dialled for the first time, or no more (null). */
+  dialAt(addresses: readonly string[], dialer: Dialer | null): void {
+    this.dialer?.stop();
+    this.dialer = dialer;
+    this.addresses = addresses;
+    if (this.sessions.size === 0) dialer?.start();
   }
 
   info(): PeerInfo {

@@ -24,7 +24,7 @@ export function initCommand(): Command {
 }
 
 const NO_JOURNAL =
-  'warning: the keys are here without their consensus/ directory, the record of what they signed: ' +
+  'warning: these keys come without consensus/, the directory of what they have signed: ' +
   'this node follows until the next epoch; put the newest copy of that directory back if you can';
 
 async function init(options: InitOptions): Promise<void> {

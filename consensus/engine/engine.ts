@@ -17,8 +17,6 @@ import type {
 import type { Clock } from '#src/lib/clock.ts';
 import { InvariantError } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
-import type { Epoch } from '#src/types/units.ts';
-import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import { Alarm } from './alarm.ts';
 import { answerRange, CatchUp } from './catchUp.ts';
 import { decodeMessage, encodeMessage, encodeStoredBlock, type Gate, UNWANTED } from './codec.ts';
@@ -49,8 +47,6 @@ export type EngineOptions = {
     readonly seqMin: number;
   };
   onMetric(metric: Metric): void;
-  /** A new set decides, from this block's child on. */
-  onEpoch(epoch: Epoch, set: ValidatorSet): void;
   /** Our own bug, a broken promise of the disk, or proof that over a third of the stake lies. */
   onFatal(error: Error): void;
 };
@@ -339,13 +335,12 @@ export class Engine {
 
   /** Once the boundary block is on disk, and not before: what signs for the next set is then known. */
   #beginEpoch(): void {
-    const { ledger, networkId, onEpoch, log } = this.#options;
+    const { ledger, networkId, log } = this.#options;
     const { epoch, set } = ledger.electorate;
     if (epoch === this.#core.options.epoch || this.#stopped) return;
     const { floor, floorCertificate: certificate } = ledger;
     if (certificate === null) throw new InvariantError('an epoch ends with a certificate');
     this.#verifier = new Verifier(set, epoch, networkId);
-    onEpoch(epoch, set);
     this.#push({ t: 'epoch', options: this.#coreOptions(), floor, certificate });
     const { hash } = set;
     log.info('epoch begins', {

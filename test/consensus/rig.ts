@@ -136,7 +136,6 @@ export class Rig {
         seqMin: 0,
       },
       onMetric: () => {},
-      onEpoch: () => {},
       onFatal: (error) => this.fatal.push(error),
     });
   }
