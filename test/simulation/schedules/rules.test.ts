@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Block } from '#consensus/core/types.ts';
+import type { View } from '#src/types/units.ts';
 import { VoteKind } from '#src/types/vote.ts';
 import { genesis } from '../ledger.ts';
 import { simTiming } from '../world.ts';
@@ -71,6 +72,169 @@ describe('one core, by the rules', () => {
     assert.equal(bench.core.block(lie.hash), null);
   });
 });
+
+describe('one core, before it signs', () => {
+  it('2.12: signs nothing until a quorum has said which of its votes it holds', () => {
+    const bench = new Bench();
+    bench.feed({ t: 'tick' });
+    const a = bench.block(1, genesis, bench.first, ['a']);
+    bench.propose(a.block);
+    const asked = bench.sent.filter(({ message }) => message.t === 'recall');
+    assert.deepEqual(
+      asked.map(({ to }) => to).sort(),
+      bench.others.map((at) => bench.peer(at)).sort(),
+    );
+    const [first = 1, second = 2] = bench.others;
+    bench.say({ t: 'recalled', epoch: bench.options.epoch, votes: [] }, first);
+    assert.equal(bench.cast.length, 0);
+    bench.say({ t: 'recalled', epoch: bench.options.epoch, votes: [] }, second);
+    assert.ok(bench.notarized(a.block));
+  });
+
+  it('2.12: signs nothing in this epoch where a peer holds a vote that it does not know', () => {
+    const bench = new Bench();
+    bench.feed({ t: 'tick' });
+    const { epoch } = bench.options;
+    const forgotten = bench.vote(bench.me, bench.statement(Nullify, 9));
+    for (const [position, from] of bench.others.entries()) {
+      bench.say({ t: 'recalled', epoch, votes: position === 0 ? [forgotten] : [] }, from);
+    }
+    bench.propose(bench.block(1, genesis, bench.first, ['a']).block);
+    bench.wait(1_000);
+    assert.deepEqual(bench.cast, []);
+    assert.equal(bench.core.me, null);
+  });
+
+  it('2.12: does where peers hold what its journal holds', () => {
+    const earlier = new Bench().start();
+    const a = earlier.block(1, genesis, earlier.first, ['a']);
+    earlier.propose(a.block);
+    const [statement = assert.fail('a vote')] = earlier.cast;
+    const vote = earlier.vote(earlier.me, statement);
+    const bench = new Bench([{ t: 'vote', vote, block: a.block }]);
+    bench.feed({ t: 'tick' });
+    const { epoch } = bench.options;
+    for (const from of bench.others) bench.say({ t: 'recalled', epoch, votes: [vote] }, from);
+    bench.certify(Notarize, 1, a.block);
+    assert.ok(bench.has(Finalize, 1));
+  });
+});
+
+describe('one core, after a restart', () => {
+  it('6: counts the votes of its journal again, for itself', () => {
+    const vote = new Bench().vote(0, new Bench().statement(Nullify, 1));
+    const bench = new Bench([{ t: 'vote', vote, block: null }]).start();
+    for (const from of bench.others.slice(1)) {
+      bench.say({ t: 'vote', vote: bench.vote(from, bench.statement(Nullify, 1)) }, from);
+    }
+    // commonware#4275: one vote short of a quorum for ever, everywhere.
+    assert.equal(bench.core.view, 2);
+  });
+
+  it('9: says them again with the same bytes, and never another in their place', () => {
+    const vote = new Bench().vote(0, new Bench().statement(Nullify, 1));
+    const bench = new Bench([{ t: 'vote', vote, block: null }]).start();
+    bench.wait(2 * simTiming.retryMs);
+    const again = bench.sent.filter(({ message }) => message.t === 'vote');
+    assert.ok(again.length >= 2);
+    for (const { message } of again) assert.deepEqual(message, { t: 'vote', vote });
+    bench.certify(Notarize, 1, bench.block(1, genesis, bench.first, ['a']).block);
+    assert.equal(bench.has(Finalize, 1), false);
+  });
+});
+
+describe('one core, with its peers', () => {
+  it('R9: whoever votes in a view that is over is told how it ended', () => {
+    const bench = new Bench().start();
+    const a = bench.block(1, genesis, bench.first, ['a']);
+    bench.propose(a.block);
+    bench.certify(Finalize, 1, a.block);
+    bench.now += 100;
+    bench.sent.length = 0;
+    const [from = 1] = bench.others;
+    bench.say({ t: 'vote', vote: bench.vote(from, bench.statement(Nullify, 1)) }, from);
+    const [answer] = bench.sent.filter(({ to }) => to === bench.peer(from));
+    assert.equal(answer?.message.t, 'status');
+    assert.ok(answer.message.t === 'status');
+    assert.equal(answer.message.certificate?.statement.blockHash, a.block.hash);
+  });
+
+  it('31: asks for the certificates that a proposal needs, of the next peer each time', () => {
+    const bench = new Bench().start();
+    const a = bench.block(1, genesis, bench.first, ['a']);
+    bench.certify(Nullify, 2);
+    bench.propose(bench.block(3, a.block, a.state, ['b']).block);
+    bench.wait(300);
+    const asked = bench.sent.filter(({ message }) => message.t === 'getCertificates');
+    assert.ok(new Set(asked.map(({ to }) => to)).size >= 3);
+  });
+
+  it('2.8: pushes what it waits for to the leaders of this and the next two views', () => {
+    const bench = new Bench().start();
+    bench.certify(Nullify, 1);
+    bench.effects.length = 0;
+    bench.feed({ t: 'pending', has: true, boundary: false });
+    const pushed = bench.effects.filter(({ t }) => t === 'pushPending');
+    assert.equal(pushed.length, 1);
+    const [effect] = pushed;
+    assert.ok(effect?.t === 'pushPending');
+    const leaders = [2, 3, 4].map((view) => bench.options.schedule.leaderOf(view as View));
+    const expected = new Set(leaders.filter((at) => at !== bench.me).map((at) => bench.peer(at)));
+    assert.deepEqual(new Set(effect.to), expected);
+  });
+
+  it('36: a block from the future is voted for when its time has come, and not before', () => {
+    const bench = new Bench().start();
+    const ahead = simTiming.maxFutureMs + 30;
+    const a = bench.block(1, genesis, bench.first, ['a'], bench.wall + ahead);
+    bench.propose(a.block);
+    bench.wait(20);
+    assert.equal(bench.notarized(a.block), false);
+    bench.wait(15);
+    assert.ok(bench.notarized(a.block));
+  });
+
+  it('17: equal statements are no contradiction, whatever the signatures', () => {
+    const bench = new Bench().start();
+    const statement = bench.statement(Nullify, 1);
+    const [from = 1] = bench.others;
+    bench.say({ t: 'vote', vote: bench.vote(from, statement) }, from);
+    const signature = new Uint8Array(64).fill(7);
+    bench.say({ t: 'vote', vote: { ...bench.vote(from, statement), signature } }, from);
+    assert.equal(contradictions(bench).length, 0);
+  });
+
+  it('2.13: each of the three provable faults is reported with both votes, the legal pairs are not', () => {
+    const bench = new Bench().start();
+    const [from = 1] = bench.others;
+    const a = bench.block(1, genesis, bench.first, ['a']).block;
+    const b = bench.block(1, genesis, bench.first, ['b']).block;
+    const pairs = [
+      { kinds: [Notarize, Notarize], blocks: [a, b], fault: true },
+      { kinds: [Finalize, Finalize], blocks: [a, b], fault: true },
+      { kinds: [Nullify, Finalize], blocks: [null, a], fault: true },
+      { kinds: [Finalize, Nullify], blocks: [a, null], fault: true },
+      { kinds: [Notarize, Nullify], blocks: [a, null], fault: false },
+      { kinds: [Notarize, Finalize], blocks: [a, b], fault: false },
+    ] as const;
+    for (const [at, { kinds, blocks, fault }] of pairs.entries()) {
+      bench.effects.length = 0;
+      const votes = [0, 1].map((n) =>
+        bench.vote(from, bench.statement(kinds[n as 0], 10 + at, blocks[n as 0], 0)),
+      );
+      for (const vote of votes) bench.say({ t: 'vote', vote }, from);
+      const found = contradictions(bench);
+      assert.equal(found.length, fault ? 1 : 0, `${kinds}`);
+      if (fault) assert.deepEqual([found[0]?.first, found[0]?.second], votes);
+    }
+  });
+});
+
+function contradictions(bench: Bench) {
+  return bench.effects.flatMap((effect) =>
+    effect.t === 'report' && effect.metric.t === 'equivocation' ? [effect.metric] : [],
+  );
+}
 
 describe('the end of an epoch', () => {
   /** Three blocks and the one that ends the epoch, notarized and not final. */
