@@ -1,0 +1,41 @@
+import { assert } from '#src/lib/failure.ts';
+import type { FinalityProof, Transition } from '#src/types/finalityProof.ts';
+import type { Header } from '#src/types/header.ts';
+import { asEpoch, asHeight, type Epoch, type Height } from '#src/types/units.ts';
+import type { Chain } from './chain.ts';
+
+/**
+ * The proof for a final block, for somebody who trusts the validators of an epoch not after it;
+ * null for a height that is not final here, or an epoch that has not begun by then.
+ */
+export function makeFinalityProof(
+  chain: Chain,
+  height: Height,
+  trusted: Epoch,
+): FinalityProof | null {
+  const header = chain.headerAt(height);
+  // Genesis is what is trusted: there is nothing to prove.
+  if (header === null || height === 0n || height > chain.head.header.height) return null;
+  const { epoch } = header.consensus;
+  if (trusted > epoch) return null;
+  const transitions: Transition[] = [];
+  for (let at = trusted; at < epoch; at = asEpoch(at + 1)) transitions.push(transition(chain, at));
+  const headers: Header[] = [header];
+  for (let at = height; ; at = asHeight(at + 1n)) {
+    const certificate = chain.certificateAt(at);
+    if (certificate !== null) return { transitions, headers, certificate };
+    const next = chain.headerAt(asHeight(at + 1n));
+    assert(next !== null, 'the newest final block has a certificate');
+    headers.push(next);
+  }
+}
+
+function transition(chain: Chain, epoch: Epoch): Transition {
+  const boundary = chain.electorates.boundaryOf(epoch);
+  assert(boundary !== null, 'an epoch before the block has ended');
+  const header = chain.headerAt(boundary);
+  const certificate = chain.certificateAt(boundary);
+  const next = chain.electorates.of(asEpoch(epoch + 1));
+  assert(header !== null && certificate !== null && next !== null, 'the end of an epoch is stored');
+  return { header, certificate, nextSet: next.set };
+}
