@@ -96,7 +96,7 @@ describe('the instruments', () => {
 
 describe('four validators under faults', { timeout: 240_000 }, () => {
   const short = [
-    { only: 'kill one', loops: 2 },
+    { only: 'kill one', loops: 1 },
     { only: 'partitions of four', loops: 1 },
     { only: 'restart all', loops: 1 },
     { only: 'power cut of all', loops: 2 },

@@ -52,6 +52,7 @@ export class Cluster {
   readonly net: FaultyNet;
   readonly genesisText: string;
   readonly #options: ClusterOptions;
+  readonly #distrusted = new Set<number>();
   /** Ends that nobody asked for. */
   readonly deaths: string[] = [];
 
@@ -121,6 +122,21 @@ export class Cluster {
     return this.members.filter(({ state }) => state === 'up').map(({ rpc }) => rpc);
   }
 
+  /** Those that payers give their payments to. */
+  get trusted(): readonly string[] {
+    return this.members
+      .filter(({ state }, index) => state === 'up' && !this.#distrusted.has(index))
+      .map(({ rpc }) => rpc);
+  }
+
+  distrust(index: number): void {
+    this.#distrusted.add(index);
+  }
+
+  trust(index: number): void {
+    this.#distrusted.delete(index);
+  }
+
   p2pPortOf(peerId: string): number {
     return this.members.find((member) => member.peerId === peerId)?.p2pPort ?? 0;
   }
@@ -161,7 +177,7 @@ export class Cluster {
     await this.#end(indexes, 'SIGKILL');
   }
 
-  /** As an operator does it; false where one had to be killed in the end. */
+  /** As an operator does it; false where one did not end well by itself. */
   async stop(...indexes: readonly number[]): Promise<boolean> {
     return this.#end(indexes, 'SIGTERM');
   }
@@ -228,9 +244,9 @@ export class Cluster {
       if (child === null) return true;
       const ended = new Promise<boolean>((resolve) => {
         const late = setTimeout(() => child.kill('SIGKILL'), 8_000);
-        child.once('exit', (_, by) => {
+        child.once('exit', (code) => {
           clearTimeout(late);
-          resolve(by === null || by === signal);
+          resolve(code === 0);
         });
       });
       child.kill(signal);

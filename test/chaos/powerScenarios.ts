@@ -16,7 +16,7 @@ const slowMs = 500;
 export const powerScenarios: readonly Scenario[] = [
   { name: 'power cut of one', validators: 4, rounds: 10, disk: 'real', play: cutOne },
   { name: 'power cut of all', validators: 4, rounds: 10, disk: 'real', play: cutAll },
-  { name: 'power cut of all, lying disks', validators: 4, rounds: 5, disk: 'lies', play: cutAll },
+  { name: 'power cut of all, lying disks', validators: 4, rounds: 5, disk: 'lies', play: cutLiars },
   { name: 'one slow disk', validators: 4, rounds: 1, disk: 'slow', play: slowDisk },
 ];
 
@@ -31,13 +31,18 @@ async function cutOne(world: World): Promise<Note> {
   return { 'ready again': await backUp(world), 'lost KiB': world.lostBytes / 1_024 };
 }
 
-async function cutAll(world: World): Promise<Note> {
+/** It fails anyway: there is no need to wait long for it. */
+async function cutLiars(world: World): Promise<Note> {
+  return cutAll(world, 0, 4_000);
+}
+
+async function cutAll(world: World, _round: number, healMs?: number): Promise<Note> {
   const { cluster, random } = world;
   const all = [...cluster.members.keys()];
   await pause(random.between(300, 2_000));
   await cluster.kill(...all);
   world.cutPower(...all);
-  return { ...(await startInAnyOrder(world)), 'lost KiB': world.lostBytes / 1_024 };
+  return { ...(await startInAnyOrder(world, healMs)), 'lost KiB': world.lostBytes / 1_024 };
 }
 
 /** The first validator's syncs take half a second more. */

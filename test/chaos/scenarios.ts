@@ -1,6 +1,7 @@
 /** What is done to a network. Each round leaves everybody up and every wire sound. */
 import assert from 'node:assert/strict';
 import { pause } from './payments.ts';
+import { call } from './witness.ts';
 import type { World } from './world.ts';
 
 export type Scenario = {
@@ -256,61 +257,73 @@ async function oneDown(world: World): Promise<Note> {
   };
 }
 
-/** Its disk is new, its key is the old one: what it signed is forgotten. */
+/**
+ * Its disk is new, its key is the old one: what it signed is forgotten. What it signed and nobody
+ * heard may be signed anew in another way, so that only the wire counts, not the lost journal.
+ */
 async function emptied(world: World): Promise<Note> {
-  const { cluster, random } = world;
-  const victim = random.below(cluster.members.length);
-  await world.settle(false);
-  await cluster.kill(victim);
-  await world.observer.readJournal(cluster.members[victim]?.dir ?? '');
-  await cluster.wipe(victim);
-  world.pay();
-  await world.restart(victim);
-  return { 'ready again': await backUp(world) };
+  const { cluster } = world;
+  await trustNoMore(world, forgetful);
+  await cluster.kill(forgetful);
+  await cluster.wipe(forgetful);
+  return returnOf(world);
 }
 
 /** Yesterday's directory comes back while the others go on. */
 async function oldCopy(world: World): Promise<Note> {
-  const { cluster, random } = world;
-  const victim = random.below(cluster.members.length);
-  const copy = await copyOf(world, victim);
-  await world.settle(false);
-  await cluster.kill(victim);
-  await world.observer.readJournal(cluster.members[victim]?.dir ?? '');
-  cluster.restoreFrom(copy, victim);
-  world.pay();
-  await world.restart(victim);
-  return { 'ready again': await backUp(world) };
+  const { cluster } = world;
+  const copy = await copyOf(world);
+  await cluster.kill(forgetful);
+  cluster.restoreFrom(copy, forgetful);
+  return returnOf(world);
 }
 
-/**
- * The hard case: all stop in the middle of a view, and one starts again with an older memory of it.
- */
+/** The hard case: all stop in the midst of a view, and one comes back without its memory of it. */
 async function oldCopyAll(world: World): Promise<Note> {
   const { cluster, random } = world;
-  const victim = random.below(cluster.members.length);
-  const copy = await copyOf(world, victim);
-  await world.settle(false);
-  world.pay();
+  const copy = await copyOf(world);
   await pause(random.between(300, 900));
-  // Only the others take payments now: what the victim promised would go with its directory.
-  const all = [...cluster.members.keys()];
-  await world.settle(false);
-  await cluster.kill(...all);
-  for (const { dir } of cluster.members) await world.observer.readJournal(dir);
-  cluster.restoreFrom(copy, victim);
-  world.pay();
-  return startInAnyOrder(world);
+  await cluster.kill(...cluster.members.keys());
+  cluster.restoreFrom(copy, forgetful);
+  const note = await startInAnyOrder(world);
+  cluster.trust(forgetful);
+  return { ...note, signs: await signs(world) };
 }
 
-async function copyOf(world: World, victim: number): Promise<string> {
-  await pause(500);
-  await world.cluster.kill(victim);
-  const copy = world.cluster.backUp(victim);
-  await world.restart(victim);
+/** Always the same one, because it may sign no more in this epoch: a second would be one too many. */
+const forgetful = 3;
+
+async function returnOf(world: World): Promise<Note> {
+  await world.restart(forgetful);
+  const readyMs = await backUp(world);
+  await pause(2_000);
+  world.cluster.trust(forgetful);
+  return { 'ready again': readyMs, signs: await signs(world) };
+}
+
+/** 1 where it votes again. */
+async function signs({ cluster }: World): Promise<number> {
+  const rpc = cluster.members[forgetful]?.rpc ?? '';
+  const status = await call<{ validator: string | null }>(rpc, 'mpbp_nodeStatus', []);
+  return status.validator === null ? 0 : 1;
+}
+
+async function copyOf(world: World): Promise<string> {
+  const { cluster } = world;
+  await trustNoMore(world, forgetful);
+  await cluster.kill(forgetful);
+  const copy = cluster.backUp(forgetful);
+  await world.restart(forgetful);
   await world.ready();
   await pause(2_000);
   return copy;
+}
+
+/** What it promises from now on would go with its directory; what it promised is mined first. */
+async function trustNoMore(world: World, index: number): Promise<void> {
+  world.cluster.distrust(index);
+  await world.settle(true);
+  await pause(world.random.between(300, 1_000));
 }
 
 // --- how it is judged ---------------------------------------------------------------------------
@@ -324,18 +337,18 @@ export async function backUp(world: World): Promise<number> {
 }
 
 /** Two blocks more, because one may have been under way. */
-export async function newBlock(world: World): Promise<number> {
-  return world.witness.above(world.witness.height + 1, healMsMax);
+export async function newBlock(world: World, limitMs = healMsMax): Promise<number> {
+  return world.witness.above(world.witness.height + 1, limitMs);
 }
 
-export async function startInAnyOrder(world: World): Promise<Note> {
+export async function startInAnyOrder(world: World, limitMs = healMsMax): Promise<Note> {
   const { cluster, random } = world;
   for (const index of random.shuffle([...cluster.members.keys()])) {
     await world.restart(index);
     await pause(random.between(0, 400));
   }
   const readyMs = await backUp(world);
-  return { 'ready again': readyMs, healed: await newBlock(world) };
+  return { 'ready again': readyMs, healed: await newBlock(world, limitMs) };
 }
 
 async function split(

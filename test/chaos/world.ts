@@ -38,7 +38,7 @@ export class World {
     this.random = new SeededRandom(options.seed);
     this.witness = new Witness(() => cluster.live);
     this.payments = new Payments(
-      () => cluster.live,
+      () => cluster.trusted,
       (hash) => this.witness.mined.has(hash),
       new SeededRandom(options.seed + 1),
     );
