@@ -21,6 +21,7 @@ import { LevelShelf } from '#storage/levelShelf.ts';
 import { makeBackend } from './backend.ts';
 import type { Config } from './config.ts';
 import type { DataDir } from './dataDir.ts';
+import { EvidenceLog } from './evidence.ts';
 import { Intake } from './intake.ts';
 import { ledgerPort } from './ledgerPort.ts';
 import { logMetric } from './logger.ts';
@@ -62,6 +63,9 @@ export async function assemble(options: {
     },
   });
   const { rules } = params;
+  const now = () => systemClock.now();
+  // Both ask each other: whoever is made first finds the other when it is asked.
+  const theNetwork = () => network;
   const pool: Pool = new Pool({
     limits: poolLimits(config),
     rules: {
@@ -70,16 +74,13 @@ export async function assemble(options: {
       intrinsicGas,
     },
     account: (address) => chain.account(address) ?? { nonce: 0n, balance: 0n },
-    now: () => systemClock.now(),
+    now,
   });
   const submissionLog = AppendLog.open(dir.pool);
   const submissions = new Submissions(submissionLog.log);
   const pending = new Set<(transaction: SignedTransaction) => void>();
-  const relay = new Relay(
-    relayNet(() => network),
-    pool,
-    () => systemClock.now(),
-  );
+  const relay = new Relay(relayNet(theNetwork), pool, now);
+  const evidence = EvidenceLog.open(dir.evidence, chain, log.child('consensus'));
   const journal = AppendLog.open(dir.consensus);
   const engine: Engine = new Engine({
     networkId: params.electorate.networkId,
@@ -87,14 +88,11 @@ export async function assemble(options: {
     unfinalizedMax: config['consensus.unfinalizedMax'],
     signers: localSigners(keys),
     ledger: ledgerPort(chain, pool, log.child('chain')),
-    net: netPort(
-      () => network,
-      () => relay,
-    ),
+    net: netPort(theNetwork, () => relay),
     clock: systemClock,
     log: log.child('consensus'),
     journal: { ...journal, seqMin: chain.journalSeq },
-    onMetric: logMetric(log.child('consensus')),
+    onMetric: evidence.watch(logMetric(log.child('consensus'))),
     onFatal,
   });
   const intake = new Intake({ chain, pool, relay, submissions, engine, pending, log, onFatal });
@@ -126,6 +124,7 @@ export async function assemble(options: {
     engine,
     network,
     feed,
+    evidence,
     pending,
     accepted: (transaction) => intake.accepted(transaction),
   });
@@ -142,6 +141,7 @@ export async function assemble(options: {
       await engine.stop();
       await network.close();
       await submissions.close();
+      await evidence.close();
       await store.close();
     },
   };

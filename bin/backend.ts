@@ -1,6 +1,7 @@
 import type { Engine } from '#consensus/engine/engine.ts';
 import type { Network } from '#p2p/network.ts';
 import type { Chain } from '#src/chain/chain.ts';
+import { makeFinalityProof } from '#src/chain/finalityProofs.ts';
 import { cryptoBackend } from '#src/crypto/secp256k1.ts';
 import type { Feed } from '#src/feed/feed.ts';
 import { accept, refuse } from '#src/lib/failure.ts';
@@ -11,6 +12,7 @@ import { decodeCertificate } from '#src/types/certificate.ts';
 import { decodeTransaction, describeRefusal } from '#src/types/decodeTransaction.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asHeight } from '#src/types/units.ts';
+import type { EvidenceLog } from './evidence.ts';
 import { VERSION } from './version.ts';
 
 /** How far past a block its certificate is looked for. */
@@ -22,6 +24,7 @@ export type BackendParts = {
   readonly engine: Engine;
   readonly network: Network;
   readonly feed: Feed;
+  readonly evidence: EvidenceLog;
   readonly pending: Set<(transaction: SignedTransaction) => void>;
   /** After admission: to the peers, the proposer and the disk; resolves when it is kept. */
   accepted(transaction: SignedTransaction): Promise<void>;
@@ -103,6 +106,8 @@ export function makeBackend(parts: BackendParts): Backend {
       await parts.accepted(decoded.value);
       return accept(decoded.value.hash);
     },
+    finalityProof: (height, trusted) => makeFinalityProof(chain, height, trusted),
+    evidence: () => parts.evidence.all,
     status: () => status(parts, startedAt),
     onFinal: (listener) => feed.subscribe(({ block, receipts }) => listener(block, receipts)),
     onPending: (listener) => {

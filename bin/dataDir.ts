@@ -23,6 +23,8 @@ export type DataDir = {
   readonly chain: string;
   readonly consensus: string;
   readonly pool: string;
+  /** Votes by which validators contradicted themselves. */
+  readonly evidence: string;
 };
 
 /** What stands outside the database and says which chain the directory belongs to. */
@@ -142,6 +144,7 @@ function layout(path: string, genesis: Genesis, networkId: Hash): DataDir {
     chain: join(path, 'chain'),
     consensus: journalDir(path),
     pool: join(path, 'pool'),
+    evidence: join(path, 'evidence'),
   };
 }
 

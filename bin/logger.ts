@@ -54,7 +54,7 @@ export function logMetric(log: Log): (metric: Metric) => void {
   return (metric) => {
     switch (metric.t) {
       case 'equivocation':
-        return log.error('a validator contradicted itself', {
+        return log.debug('contradicting votes', {
           view: metric.view,
           validator: metric.signer,
         });

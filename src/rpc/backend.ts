@@ -4,6 +4,7 @@ import type { Verdict } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Block } from '#src/types/block.ts';
 import type { Certificate } from '#src/types/certificate.ts';
+import type { FinalityProof } from '#src/types/finalityProof.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { Header } from '#src/types/header.ts';
 import type { Receipt } from '#src/types/receipt.ts';
@@ -72,6 +73,14 @@ export type NodeStatus = {
   readonly uptimeMs: number;
 };
 
+/** Two votes of one key that contradict each other: 105 bytes that were signed, 64 of signature. */
+export type Evidence = {
+  readonly epoch: Epoch;
+  readonly consensusKey: Uint8Array;
+  readonly firstVote: Uint8Array;
+  readonly secondVote: Uint8Array;
+};
+
 export type Backend = {
   readonly clientVersion: string;
   readonly chainId: bigint;
@@ -94,6 +103,9 @@ export type Backend = {
   history(address: Address, cursor: string | null, limit: number): Promise<HistoryPage | null>;
   /** Resolves when the transaction is kept so that a crash of this node does not lose it. */
   submit(raw: Uint8Array): Promise<Verdict<Hash, SubmitRefusal>>;
+  /** Null where the block is not final, or the trusted epoch is after it. */
+  finalityProof(height: Height, trusted: Epoch): FinalityProof | null;
+  evidence(): readonly Evidence[];
   status(): NodeStatus;
   /** After the block is on disk. The function ends the subscription. */
   onFinal(listener: (block: Block, receipts: readonly Receipt[]) => void): () => void;

@@ -15,6 +15,7 @@ import { logMethods, subscriptionMethods } from './methods/events.ts';
 import { feeMethods } from './methods/fees.ts';
 import { mpbpMethods } from './methods/mpbp.ts';
 import { nodeMethods } from './methods/node.ts';
+import { proofMethods } from './methods/proofs.ts';
 import { sendMethods } from './methods/send.ts';
 import { stateMethods } from './methods/state.ts';
 import { transactionMethods } from './methods/transactions.ts';
@@ -78,6 +79,7 @@ export class RpcServer {
       ...logMethods(backend, filters, limits),
       ...subscriptionMethods(this.#subscriptions),
       ...mpbpMethods(backend, limits),
+      ...proofMethods(backend),
     ];
     this.#dispatcher = new Dispatcher(methods, limits, log);
     const hosts = new Set(options.hosts.map((host) => host.toLowerCase()));

@@ -1,6 +1,6 @@
 /** Four real processes over real TCP and LevelDB, paid by the clients that people use. */
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { parseEther as ethersParse, JsonRpcProvider, Wallet } from 'ethers';
@@ -181,6 +181,25 @@ describe('four validators', { timeout: 300_000 }, () => {
     const sum = page.entries.reduce((total, { amount }) => total + BigInt(amount), 0n);
     assert.equal(sum, BigInt(await rpc<string>(url, 'eth_getBalance', [carol, 'latest'])));
     assert.equal(page.entries.length, paid.length);
+  });
+
+  it('prove a block to somebody who has the genesis and nothing else', async () => {
+    const [dataDir = '', other = ''] = net.ready.dataDirs;
+    const file = join(dataDir, 'proof.json');
+    const node = ['--rpc', net.ready.rpc[1] ?? ''];
+    const taken = await run(['audit', 'proof', '2', '--out', file, ...node]);
+    assert.equal(taken.code, 0, taken.stderr);
+    const genesis = ['--genesis', join(other, 'genesis.json')];
+    const good = await run(['audit', 'verify', file, ...genesis, '--json']);
+    assert.equal(good.code, 0, good.stdout + good.stderr);
+    assert.equal((JSON.parse(good.stdout) as { height: string }).height, '2');
+    const proof = JSON.parse(readFileSync(file, 'utf8')) as { certificate: string };
+    const { certificate } = proof;
+    const last = certificate.endsWith('0') ? '1' : '0';
+    writeFileSync(file, JSON.stringify({ ...proof, certificate: certificate.slice(0, -1) + last }));
+    const bad = await run(['audit', 'verify', file, ...genesis]);
+    assert.equal(bad.code, 65);
+    assert.match(bad.stdout, /NOT proven: PROOF_CERTIFICATE/);
   });
 
   it('stop within five seconds, and leave a record that an auditor finds sound', async () => {

@@ -4,7 +4,13 @@ import { intrinsicGas } from '#src/ledger/gas.ts';
 import { accept, refuse } from '#src/lib/failure.ts';
 import { defaultPoolLimits, Pool } from '#src/pool/pool.ts';
 import { describePoolRefusal, type PoolRefusal } from '#src/pool/refusal.ts';
-import type { AccountState, Backend, PastState, SubmitRefusal } from '#src/rpc/backend.ts';
+import type {
+  AccountState,
+  Backend,
+  Evidence,
+  PastState,
+  SubmitRefusal,
+} from '#src/rpc/backend.ts';
 import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
 import { type Block, makeBlock, transactionsRoot } from '#src/types/block.ts';
 import type { Certificate } from '#src/types/certificate.ts';
@@ -155,6 +161,17 @@ export class FakeBackend implements Backend {
     for (const listener of this.#pendings) listener(transaction);
     if (this.automine) setImmediate(() => this.mine());
     return accept(transaction.hash);
+  }
+
+  finalityProof(): null {
+    return null;
+  }
+
+  evidence(): readonly Evidence[] {
+    const vote = new Uint8Array(169);
+    return [
+      { epoch: asEpoch(0), consensusKey: vote.subarray(0, 32), firstVote: vote, secondVote: vote },
+    ];
   }
 
   status(): ReturnType<Backend['status']> {

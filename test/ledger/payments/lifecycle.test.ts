@@ -139,7 +139,7 @@ describe('a validator comes and goes', () => {
     refused(ledger.send(one, registry('withdrawUnbonded', 1n, rich)), 'NothingToWithdraw');
   });
 
-  it('rotates its key at the boundary: of two rotations the last counts, both keys are used', () => {
+  it('rotates its key at the boundary: of two rotations the last counts, both are used', () => {
     const ledger = new Ledger();
     const one = person(1);
     const rotate = (key: number) => {
