@@ -179,7 +179,7 @@ export class SimNode {
     this.#verifyAndFeed(peer, message, core);
   }
 
-  /** The engine's verifier stands before the core; here too, with the real judge of certificates. */
+  /** As in the engine, a verifier stands before the core; certificates meet the real judge. */
   #verifyAndFeed(from: string, message: Message, core: Core): void {
     const stale = message.t === 'vote' && !core.wantsVote(message.vote.statement);
     // Votes with its own key a node always checks: they decide on whether it goes on signing.

@@ -264,15 +264,23 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'calls the same vote with two signatures a fault',
     file: 'consensus/core/views.ts',
-    find: 'if (same !== undefined && statementKey(same.statement) !== statementKey(statement)) return same;',
-    replace: 'if (same !== undefined && same.signature !== signature) return same;',
+    find: 'statementKey(same.statement) !== statementKey(statement)) return same;',
+    replace: 'same.signature !== signature) return same;',
+    also: [
+      {
+        file: 'consensus/core/views.ts',
+        find: 'contradicts({ statement, signer }: Vote)',
+        replace: 'contradicts({ statement, signer, signature }: Vote)',
+      },
+    ],
     by: 'schedules',
   },
   {
     name: 'calls giving up after notarizing a fault',
     file: 'consensus/core/views.ts',
-    find: 'if (kind === VoteKind.Notarize) return null;\n    const other = kind === VoteKind.Nullify ? VoteKind.Finalize : VoteKind.Nullify;',
-    replace: 'const other = kind === VoteKind.Nullify ? VoteKind.Notarize : VoteKind.Nullify;',
+    find: `if (kind === VoteKind.Notarize) return null;
+    const other = kind === VoteKind.Nullify ? VoteKind.Finalize`,
+    replace: 'const other = kind === VoteKind.Nullify ? VoteKind.Notarize',
     by: 'seeds',
   },
 ];

@@ -9,12 +9,15 @@ const edits = [mutant, ...(mutant.also ?? [])];
 registerHooks({
   load(url, context, nextLoad) {
     const loaded = nextLoad(url, context);
-    const edit = edits.find(({ file }) => url.endsWith(`/${file}`));
-    if (edit === undefined || url.includes('node_modules')) return loaded;
-    const source = Buffer.from(loaded.source as Uint8Array).toString('utf8');
-    if (source.split(edit.find).length !== 2) {
-      throw new Error(`"${mutant.name}": its place in ${edit.file} is not there, or not only once`);
+    const here = edits.filter(({ file }) => url.endsWith(`/${file}`));
+    if (here.length === 0 || url.includes('node_modules')) return loaded;
+    let source = Buffer.from(loaded.source as Uint8Array).toString('utf8');
+    for (const { find, replace, file } of here) {
+      if (source.split(find).length !== 2) {
+        throw new Error(`"${mutant.name}": its place in ${file} is not there, or not only once`);
+      }
+      source = source.replace(find, () => replace);
     }
-    return { ...loaded, source: source.replace(edit.find, () => edit.replace) };
+    return { ...loaded, source };
   },
 });

@@ -43,7 +43,7 @@ function leaderSlot(world: World): number {
 }
 
 describe('restarts', () => {
-  it('6, 9: all give a view up alone, crash, and come back: nobody waits for a vote of its own', () => {
+  it('6, 9: all give a view up alone, crash and come back: nobody waits for its own vote', () => {
     // Of three, nobody's vote can be missed; of four, one's own can.
     for (const stakes of [four, four.slice(1)]) {
       const world = started(stakes, idle);
@@ -127,7 +127,7 @@ describe('restarts', () => {
     assert.notEqual(node.core?.me, null);
   });
 
-  it('two processes with one key: the second finds votes that it did not cast, and is silent', () => {
+  it('two processes with one key: one finds votes that it did not cast, and is silent', () => {
     const world = new World(1, four, { ...idle, twin: 3 });
     // By the book, both of them: nothing is kept from them.
     for (const node of world.nodes) node.behaviour = 'honest';
@@ -216,7 +216,7 @@ describe('idle networks', () => {
     finality(world, 'p', 2 * simTiming.advanceMs);
   });
 
-  it('2.15 (6): a node that was never there joins at the head of an idle chain of many epochs', () => {
+  it('2.15 (6): a node that was never there joins at the head of an idle chain, epochs later', () => {
     const world = new World(1, four, { ...idle, spares: 1 });
     for (const node of world.nodes.slice(0, 4)) node.start();
     for (let i = 0; i < 5; i++) {
@@ -239,7 +239,7 @@ describe('idle networks', () => {
 describe('opposite certificates', () => {
   const ten = Array.from({ length: 10 }, () => 1n);
 
-  /** In the same view one half of the network sees the block notarized, the other sees it given up. */
+  /** In one view one half of the network sees the block notarized, the other sees it given up. */
   function split(halfOf: (slot: number) => boolean): World {
     const world = started(ten, idle);
     world.network.filter = (_, to, message) => {
@@ -361,7 +361,7 @@ describe('changes of the validators', () => {
     }
   });
 
-  it('21, 22: an ex-validator that goes on voting in the old epoch is answered and not counted', () => {
+  it('21, 22: an ex-validator that votes on in the old epoch is answered and not counted', () => {
     const world = started([1n, 1n, 1n, 1n, 1n], idle);
     world.network.partition([[4], [0, 1, 2, 3]]);
     change(world, '#leave:4:1:0');
