@@ -216,7 +216,7 @@ describe('idle networks', () => {
     finality(world, 'p', 2 * simTiming.advanceMs);
   });
 
-  it('2.15 (6): a node that was never there joins at the head of an idle chain, epochs later', () => {
+  it('2.15 (6): a node that was never there joins at the head of an idle chain', () => {
     const world = new World(1, four, { ...idle, spares: 1 });
     for (const node of world.nodes.slice(0, 4)) node.start();
     for (let i = 0; i < 5; i++) {

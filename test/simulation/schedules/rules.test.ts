@@ -204,7 +204,7 @@ describe('one core, with its peers', () => {
     assert.equal(contradictions(bench).length, 0);
   });
 
-  it('2.13: the three provable faults are reported with both votes, the legal pairs are not', () => {
+  it('2.13: the three provable faults are reported with both votes, legal pairs are not', () => {
     const bench = new Bench().start();
     const [from = 1] = bench.others;
     const a = bench.block(1, genesis, bench.first, ['a']).block;
