@@ -81,12 +81,13 @@ export async function assemble(options: {
   const pending = new Set<(transaction: SignedTransaction) => void>();
   const relay = new Relay(relayNet(theNetwork), pool, now);
   const evidence = EvidenceLog.open(dir.evidence, chain, log.child('consensus'));
+  const signers = localSigners(keys);
   const journal = AppendLog.open(dir.consensus);
   const engine: Engine = new Engine({
     networkId: params.electorate.networkId,
     timing: timing(dir.genesis),
     unfinalizedMax: config['consensus.unfinalizedMax'],
-    signers: localSigners(keys),
+    signers,
     ledger: ledgerPort(chain, pool, log.child('chain')),
     net: netPort(theNetwork, () => relay),
     clock: systemClock,
@@ -125,6 +126,7 @@ export async function assemble(options: {
     network,
     feed,
     evidence,
+    signers,
     pending,
     accepted: (transaction) => intake.accepted(transaction),
   });

@@ -1,4 +1,5 @@
 import type { Engine } from '#consensus/engine/engine.ts';
+import type { Signer } from '#consensus/engine/ports.ts';
 import type { Network } from '#p2p/network.ts';
 import type { Chain } from '#src/chain/chain.ts';
 import { makeFinalityProof } from '#src/chain/finalityProofs.ts';
@@ -25,6 +26,8 @@ export type BackendParts = {
   readonly network: Network;
   readonly feed: Feed;
   readonly evidence: EvidenceLog;
+  /** The consensus keys that this node holds. */
+  readonly signers: readonly Signer[];
   readonly pending: Set<(transaction: SignedTransaction) => void>;
   /** After admission: to the peers, the proposer and the disk; resolves when it is kept. */
   accepted(transaction: SignedTransaction): Promise<void>;
@@ -43,6 +46,7 @@ export function makeBackend(parts: BackendParts): Backend {
     get electorate() {
       return chain.electorate;
     },
+    electorateOf: (epoch) => chain.electorates.of(epoch),
     get head() {
       return chain.head;
     },
@@ -138,6 +142,7 @@ function status(parts: BackendParts, startedAt: number): NodeStatus {
     version: VERSION,
     peerId: network.peerId,
     validator,
+    consensusKeys: parts.signers.map(({ publicKey }) => publicKey),
     recalling,
     epoch,
     height: chain.head.header.height,

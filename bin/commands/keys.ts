@@ -43,8 +43,10 @@ export function keysCommand(): Command {
     .action(async (options: Options) => {
       const path = resolveDataDir(options.dataDir);
       const opened = await openNodeKeys(path, options.passwordFile ?? null);
+      const [own = new Uint8Array(0), ...others] = opened.consensusSeeds;
       const seeds = {
-        consensusSeed: toHex(opened.consensusSeed),
+        consensusSeed: toHex(own),
+        otherConsensusSeeds: others.map(toHex),
         networkSeed: toHex(opened.networkSeed),
       };
       makeOutput(true).result(seeds, '');

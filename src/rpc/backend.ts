@@ -58,6 +58,8 @@ export type NodeStatus = {
   readonly peerId: string;
   /** Position in the validator set, or null for a node that only follows. */
   readonly validator: number | null;
+  /** Those that it can sign with, in the set or not. */
+  readonly consensusKeys: readonly Uint8Array[];
   /** Whether it still asks its peers which of its votes they hold, and signs nothing meanwhile. */
   readonly recalling: boolean;
   readonly epoch: number;
@@ -88,6 +90,8 @@ export type Backend = {
   readonly baseFeePerGas: Wei;
   /** Who decides on the next block. */
   readonly electorate: { readonly epoch: Epoch; readonly set: ValidatorSet };
+  /** Null for an epoch that has not begun. */
+  electorateOf(epoch: Epoch): { readonly set: ValidatorSet } | null;
   readonly head: Block;
   readonly pool: PoolView;
   blockAt(height: Height): Block | null;

@@ -81,6 +81,10 @@ export class FakeBackend implements Backend {
     this.#append([]);
   }
 
+  electorateOf(epoch: number): Backend['electorate'] | null {
+    return epoch === 0 ? this.electorate : null;
+  }
+
   get head(): Block {
     return this.#at(this.#chain.length - 1).block;
   }
@@ -183,6 +187,7 @@ export class FakeBackend implements Backend {
         version: '0.0.0',
         peerId: '12D3KooWTest',
         validator: 0,
+        consensusKeys: [this.electorate.set.validators[0]?.consensusKey ?? new Uint8Array(32)],
         recalling: false,
         epoch: 0,
         height: this.head.header.height,

@@ -323,8 +323,13 @@ describe('our own methods', () => {
     const set = (await world.ask('mpbp_getValidators')) as Record<string, unknown>;
     assert.equal(set.totalStake, '0x28');
     assert.equal((set.validators as unknown[]).length, 4);
+    assert.deepEqual(await world.ask('mpbp_getValidators', '0x0'), set);
+    assert.equal(await world.ask('mpbp_getValidators', '0x1'), null);
+    const membership = (await world.ask('mpbp_getMembership')) as Record<string, unknown>;
+    assert.deepEqual(membership.validators, []);
     const status = (await world.ask('mpbp_nodeStatus')) as Record<string, unknown>;
     assert.equal(status.validator, '0x0');
+    assert.equal((status.consensusKeys as string[]).length, 1);
     assert.deepEqual(status.suspects, ['0x2']);
     assert.equal(status.uptimeMs, '0x4d3');
   });

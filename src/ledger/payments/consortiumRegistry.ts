@@ -122,6 +122,8 @@ const store = storage(CONSORTIUM_REGISTRY, {
   voters: uint(64),
 });
 
+export { store as memberStore };
+
 const fail = errorsOf(abi);
 const log = eventsOf(CONSORTIUM_REGISTRY, abi);
 

@@ -130,6 +130,8 @@ const store = storage(GOVERNANCE, {
   ballots: mapping(uint(256), mapping(bytes32, uint(8))),
 });
 
+export { stateOf as proposalState, store as governanceStore };
+
 const fail = errorsOf(abi);
 const log = eventsOf(GOVERNANCE, abi);
 

@@ -1,6 +1,7 @@
 import type { HistoryEntry } from '#src/history/history.ts';
 import { toHex } from '#src/lib/bytes.ts';
 import { encodeCertificate } from '#src/types/certificate.ts';
+import { asEpoch } from '#src/types/units.ts';
 import type { Backend } from '../backend.ts';
 import type { Methods } from '../dispatch.ts';
 import { invalidParam } from '../errors.ts';
@@ -8,6 +9,7 @@ import { formatTransaction, quantity } from '../formats.ts';
 import type { RpcLimits } from '../limits.ts';
 import { isAbsent, readAddress, readBlock, readCount, readHash, readText } from '../params.ts';
 import { heightOf } from '../resolve.ts';
+import { membership } from './membership.ts';
 
 /** What Ethereum has no name for. Numbers are QUANTITY throughout. */
 export function mpbpMethods(backend: Backend, limits: RpcLimits): Methods {
@@ -15,7 +17,8 @@ export function mpbpMethods(backend: Backend, limits: RpcLimits): Methods {
   return [
     ['mpbp_getAccountHistory', { paramsMax: 3, run: history }],
     ['mpbp_getFinalityCertificate', { paramsMax: 1, run: ([at]) => certificate(backend, at) }],
-    ['mpbp_getValidators', { paramsMax: 0, run: () => validators(backend) }],
+    ['mpbp_getValidators', { paramsMax: 1, run: ([epoch]) => validators(backend, epoch) }],
+    ['mpbp_getMembership', { paramsMax: 0, run: () => membership(backend) }],
     ['mpbp_nodeStatus', { paramsMax: 0, run: () => nodeStatus(backend) }],
     ['mpbp_getPoolTransaction', { paramsMax: 1, run: ([hash]) => waiting(backend, hash) }],
   ];
@@ -72,8 +75,13 @@ function certificate(backend: Backend, block: unknown): unknown {
   };
 }
 
-function validators(backend: Backend): unknown {
-  const { epoch, set } = backend.electorate;
+/** Of the epoch of the next block, or of one that is named; null where that has not begun. */
+function validators(backend: Backend, wanted: unknown): unknown {
+  const { electorate } = backend;
+  const epoch = isAbsent(wanted) ? electorate.epoch : asEpoch(readCount(wanted, 0));
+  const found = epoch === electorate.epoch ? electorate : backend.electorateOf(epoch);
+  if (found === null) return null;
+  const { set } = found;
   return {
     epoch: quantity(epoch),
     validators: set.validators.map((validator, index) => ({
@@ -96,6 +104,7 @@ function nodeStatus(backend: Backend): unknown {
     version: status.version,
     peerId: status.peerId,
     validator: quantityOrNull(status.validator),
+    consensusKeys: status.consensusKeys.map(toHex),
     recalling: status.recalling,
     epoch: quantity(status.epoch),
     height: quantity(status.height),
