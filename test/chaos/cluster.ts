@@ -29,6 +29,8 @@ export type ClusterOptions = {
   readonly validators: number;
   /** Peer id that may listen to everything. */
   readonly observer: string;
+  /** Added to genesis' `config`. */
+  readonly config?: Readonly<Record<string, unknown>>;
   /** Added to the environment of a validator when it is started. */
   readonly environment?: (index: number, dir: string) => Readonly<Record<string, string>>;
 };
@@ -90,7 +92,7 @@ export class Cluster {
     const keys = await Promise.all(members.map((member) => createNodeKeys(member.dir, null)));
     for (const [at, member] of members.entries()) member.peerId = keys[at]?.peerId ?? '';
     const genesis = {
-      config: { chainId, heartbeatMs: 5_000 },
+      config: { chainId, heartbeatMs: 5_000, ...options.config },
       timestamp: Math.floor(Date.now() / 1_000) - 1,
       members: keys.map((_, at) => ({ id: `member-${at}`, name: `Member ${at}` })),
       validators: keys.map((publicKeys, at) => ({
