@@ -1,6 +1,7 @@
 /** All wiring, and nothing else. */
 import { answerBytesMax } from '#consensus/engine/catchUp.ts';
 import { Engine } from '#consensus/engine/engine.ts';
+import type { Signer } from '#consensus/engine/ports.ts';
 import { DEFAULT_LIMITS, Network } from '#p2p/network.ts';
 import { Chain } from '#src/chain/chain.ts';
 import { chainOf } from '#src/chain/genesisChain.ts';
@@ -29,7 +30,6 @@ import { netPort, relayNet } from './netPort.ts';
 import type { NodeKeys } from './nodeKeys.ts';
 import { Peers, touchesMembership } from './peers.ts';
 import { poolLimits, rpcOptions, timing } from './settings.ts';
-import { localSigners } from './signers.ts';
 
 export type Node = {
   readonly rpcPort: number;
@@ -41,11 +41,12 @@ export type Node = {
 export async function assemble(options: {
   dir: DataDir;
   keys: NodeKeys;
+  signers: readonly Signer[];
   config: Config;
   log: Log;
   onFatal(error: Error): void;
 }): Promise<Node> {
-  const { dir, keys, config, log, onFatal } = options;
+  const { dir, keys, signers, config, log, onFatal } = options;
   const params = chainOf(dir.genesis);
   const store = await ShelfChainStore.open(await LevelShelf.open(dir.chain));
   const feed = new Feed(log.child('feed'));
@@ -81,7 +82,6 @@ export async function assemble(options: {
   const pending = new Set<(transaction: SignedTransaction) => void>();
   const relay = new Relay(relayNet(theNetwork), pool, now);
   const evidence = EvidenceLog.open(dir.evidence, chain, log.child('consensus'));
-  const signers = localSigners(keys);
   const journal = AppendLog.open(dir.consensus);
   const engine: Engine = new Engine({
     networkId: params.electorate.networkId,

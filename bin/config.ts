@@ -34,6 +34,7 @@ const SETTINGS = {
   'pool.senderMax': count(64, 1, 100_000, 'most payments of one sender that wait'),
   'pool.lifetimeSeconds': count(3_600, 1, 604_800, 'how long a payment may wait'),
   'consensus.unfinalizedMax': count(4, 1, 6, 'blocks with payments ahead of finality'),
+  'consensus.signer': text('', 'unix socket of an `mpbp signer`; none: this process signs'),
   'log.level': oneOf(['error', 'warn', 'info', 'debug'], 'info', 'what is logged'),
   'log.format': oneOf(['auto', 'json', 'text'], 'auto', 'auto: text on a terminal, else JSON'),
 } as const satisfies Record<string, Setting<unknown>>;

@@ -9,9 +9,13 @@ import { genesisCommand } from './commands/genesis.ts';
 import { historyCommand } from './commands/history.ts';
 import { initCommand } from './commands/init.ts';
 import { keysCommand } from './commands/keys.ts';
+import { memberCommand } from './commands/member.ts';
 import { payCommand } from './commands/pay.ts';
+import { signerCommand } from './commands/signer.ts';
 import { startCommand } from './commands/start.ts';
 import { peersCommand, statusCommand } from './commands/status.ts';
+import { validatorCommand } from './commands/validator.ts';
+import { voteCommand } from './commands/vote.ts';
 import { walletCommand } from './commands/wallet.ts';
 import { VERSION } from './version.ts';
 
@@ -24,9 +28,13 @@ const commands = [
   genesisCommand(),
   initCommand(),
   startCommand(),
+  signerCommand(),
   statusCommand(),
   peersCommand(),
   configCommand(),
+  memberCommand(),
+  validatorCommand(),
+  voteCommand(),
   walletCommand(),
   payCommand(),
   historyCommand(),

@@ -70,16 +70,20 @@ export async function createNodeKeys(
 }
 
 /**
- * Reads all keys; the password comes from a file, the environment, a prompt or beside the keys.
+ * Reads all keys, or the network's alone where another process signs; the password comes from a
+ * file, the environment, a prompt or beside the keys.
  */
 export async function openNodeKeys(
   dataDir: string,
   passwordFile: string | null,
+  which: 'all' | 'network' = 'all',
 ): Promise<NodeKeys> {
   const password = await passwordOf(dataDir, passwordFile);
   const [networkSeed, ...consensusSeeds] = await Promise.all([
     openNodeKey(join(keysDir(dataDir), FILES.network), 'network', password),
-    ...consensusFiles(dataDir).map((path) => openNodeKey(path, 'consensus', password)),
+    ...(which === 'all' ? consensusFiles(dataDir) : []).map((path) =>
+      openNodeKey(path, 'consensus', password),
+    ),
   ]);
   return { consensusSeeds, networkSeed };
 }

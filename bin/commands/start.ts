@@ -8,6 +8,8 @@ import { loadConfig } from '../config.ts';
 import { openDataDir, resolveDataDir } from '../dataDir.ts';
 import { makeLog } from '../logger.ts';
 import { openNodeKeys } from '../nodeKeys.ts';
+import { RemoteSigner } from '../remoteSigner.ts';
+import { localSigners } from '../signers.ts';
 import { VERSION } from '../version.ts';
 
 type StartOptions = { dataDir: string; passwordFile?: string; readyFd?: string } & Record<
@@ -34,7 +36,9 @@ async function start(options: StartOptions): Promise<void> {
   const { config } = loadConfig(path, settingsOf(options));
   const log = makeLog(config);
   guardProcess(log);
-  const keys = await openNodeKeys(path, options.passwordFile ?? null);
+  const socket = config['consensus.signer'];
+  const which = socket === '' ? 'all' : 'network';
+  const keys = await openNodeKeys(path, options.passwordFile ?? null, which);
   if (cryptoBackend() === 'noble') log.warn('native signatures missing: slow', { times: 20 });
   const genesisMs = dir.genesis.timestamp * 1_000;
   while (Date.now() < genesisMs) {
@@ -43,7 +47,12 @@ async function start(options: StartOptions): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, Math.min(10_000, genesisMs - Date.now())));
   }
   const { assemble } = await import('../assemble.ts');
-  const node = await assemble({ dir, keys, config, log, onFatal: (error) => die(log, error) });
+  const { signers } =
+    socket === ''
+      ? { signers: localSigners(keys) }
+      : await RemoteSigner.open(socket, log.child('signer'));
+  const onFatal = (error: Error) => die(log, error);
+  const node = await assemble({ dir, keys, signers, config, log, onFatal });
   stopOnSignals(node, log);
   log.info('node started', {
     version: VERSION,
@@ -58,6 +67,7 @@ async function start(options: StartOptions): Promise<void> {
 function die(log: Log, error: Error): never {
   const { code } = error as { code?: string };
   log.error('stopped', { reason: error.message, stack: error.stack ?? '' });
+  if (error instanceof UserError) process.exit(error.exitCode);
   if (code === 'DATABASE_DAMAGED' || code === 'STATE_DAMAGED') process.exit(EXIT.badData);
   const diskCodes = ['LEVEL_IO_ERROR', 'LEVEL_CORRUPTION', 'ENOSPC', 'EIO'];
   process.exit(diskCodes.includes(code ?? '') ? EXIT.io : EXIT.invariant);
