@@ -33,7 +33,10 @@ export class Client {
     if (answer === null) {
       throw new UserError(EXIT.unavailable, `${this.url} answered ${response.status} without JSON`);
     }
-    if (answer.error !== undefined) throw new NodeRefusal(answer.error.code, answer.error.message);
+    if (answer.error !== undefined) {
+      const { code, message, data } = answer.error;
+      throw new NodeRefusal(code, message, data);
+    }
     return answer.result as T;
   }
 }
@@ -41,10 +44,13 @@ export class Client {
 /** The node understood and said no. */
 export class NodeRefusal extends UserError {
   readonly rpcCode: number;
-  constructor(rpcCode: number, message: string) {
+  /** Of a revert: the contract's error, in hexadecimal. */
+  readonly data: unknown;
+  constructor(rpcCode: number, message: string, data?: unknown) {
     super(EXIT.badData, message);
     this.rpcCode = rpcCode;
+    this.data = data;
   }
 }
 
-type Answer<T> = { result?: T; error?: { code: number; message: string } };
+type Answer<T> = { result?: T; error?: { code: number; message: string; data?: unknown } };

@@ -4,21 +4,29 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { formatAddress } from '#src/types/address.ts';
-import { addressOfKey } from '#src/wallet/keystore.ts';
+import { addressOfKey, generatedPasswordCost, sealKey } from '#src/wallet/keystore.ts';
 import { mnemonicKey } from '#src/wallet/mnemonic.ts';
 import { wholeNumber } from '../arguments.ts';
 import { Client } from '../client.ts';
 import { createDataDir, isEmptyDir, makeDir, resolveDataDir } from '../dataDir.ts';
-import { createNodeKeys } from '../nodeKeys.ts';
+import { createNodeKeys, writePrivate } from '../nodeKeys.ts';
 import { createChain } from './init.ts';
+import { listWallets, writeWallet } from './wallet.ts';
 
 const CHAIN_ID = 6727;
 /** Known to the whole world: every wallet and tool for development has it. */
 const MNEMONIC = 'test test test test test test test test test test test junk';
 const FUNDED_ACCOUNTS = 10;
 const BALANCE = (10n ** 6n * 10n ** 18n).toString();
-/** Fee recipients come from further along the same words. */
-const FEE_ACCOUNT_FIRST = 1_000;
+/** The members' accounts come from further along the same words. */
+const MEMBER_ACCOUNT_FIRST = 1_000;
+const MEMBER_BALANCE = (10n ** 4n * 10n ** 18n).toString();
+/** Room to bond more, and to admit others, before somebody has a third. */
+const STAKE = '10';
+/** What members decide takes effect within seconds. */
+const GOVERNANCE = { voteSeconds: 86_400, delaySeconds: 0, unbondingSeconds: 60 };
+/** Of the wallets, whose words are no secret. */
+const WALLET_PASSWORD = 'devnet';
 const readyTimeoutMs = 60_000;
 const stopTimeoutMs = 5_000;
 const MARK = 'devnet.json';
@@ -26,6 +34,7 @@ const MARK = 'devnet.json';
 type Options = {
   validators: number;
   stakes?: string;
+  epochBlocksMin: number;
   dir: string;
   rpcPort: number;
   p2pPort: number;
@@ -41,6 +50,12 @@ export function devnetCommand(): Command {
     .description('a network on this machine: keys, genesis, and one process for each validator')
     .option('--validators <n>', 'how many', wholeNumber(1, 32), 4)
     .option('--stakes <list>', 'their weights, such as 40,30,20,10; equal if left out')
+    .option(
+      '--epoch-blocks-min <n>',
+      'blocks before another set may decide',
+      wholeNumber(1, 1_000_000),
+      10,
+    )
     .option('--dir <dir>', 'where it lives', 'devnet')
     .option(
       '--rpc-port <port>',
@@ -92,7 +107,7 @@ async function create(dir: string, options: Options): Promise<Mark> {
       `${dir} holds something else; name another folder with --dir`,
     );
   }
-  const stakes = (options.stakes ?? Array(options.validators).fill('1').join(',')).split(',');
+  const stakes = (options.stakes ?? Array(options.validators).fill(STAKE).join(',')).split(',');
   if (stakes.length !== options.validators && options.stakes !== undefined) {
     options.validators = stakes.length;
   }
@@ -102,22 +117,28 @@ async function create(dir: string, options: Options): Promise<Mark> {
   );
   const members = stakes.map((_, index) => ({ id: `member-${index}`, name: `Member ${index}` }));
   const validators = keys.map((publicKeys, index) => {
-    const account = formatAddress(addressOfKey(mnemonicKey(MNEMONIC, FEE_ACCOUNT_FIRST + index)));
+    const account = formatAddress(addressOfKey(memberKey(index)));
     return {
       memberId: `member-${index}`,
       ...publicKeys,
       addresses: [`/ip4/127.0.0.1/tcp/${options.p2pPort + index}`],
       operator: account,
-      stake: stakes[index]?.trim() ?? '1',
+      stake: stakes[index]?.trim() ?? STAKE,
       feeRecipient: account,
     };
   });
-  const alloc = Object.fromEntries(
-    fundedAddresses().map((address) => [address, { balance: BALANCE }]),
-  );
+  const alloc = Object.fromEntries([
+    ...fundedAddresses().map((address) => [address, { balance: BALANCE }]),
+    ...validators.map(({ operator }) => [operator, { balance: MEMBER_BALANCE }]),
+  ]);
   const genesis = JSON.stringify(
     {
-      config: { chainId: CHAIN_ID, heartbeatMs: 5_000 },
+      config: {
+        chainId: CHAIN_ID,
+        heartbeatMs: 5_000,
+        epochBlocksMin: options.epochBlocksMin,
+        governance: GOVERNANCE,
+      },
       timestamp: Math.floor(Date.now() / 1_000) - 1,
       members,
       validators,
@@ -129,9 +150,21 @@ async function create(dir: string, options: Options): Promise<Mark> {
   for (const index of stakes.keys()) {
     await createChain(createDataDir(nodeDir(dir, index), `${genesis}\n`));
   }
+  for (const index of stakes.keys()) await makeWallet(walletDir(dir, index), memberKey(index));
+  await makeWallet(join(dir, 'wallets', 'rich'), mnemonicKey(MNEMONIC, 0));
+  writeFileSync(join(dir, 'genesis.json'), `${genesis}\n`);
   const mark: Mark = { validators: stakes.length, p2pPort: options.p2pPort, stakes };
   writeFileSync(join(dir, MARK), `${JSON.stringify(mark)}\n`);
   return mark;
+}
+
+/** Opens without a question: the password stands beside it. */
+async function makeWallet(keystore: string, secret: Uint8Array): Promise<void> {
+  makeDir(keystore);
+  if (listWallets(keystore).length > 0) return;
+  const text = await sealKey('payment', secret, WALLET_PASSWORD, generatedPasswordCost);
+  writeWallet(keystore, addressOfKey(secret), text);
+  writePrivate(join(keystore, 'password'), `${WALLET_PASSWORD}\n`);
 }
 
 function readMark(dir: string, options: Options): Mark {
@@ -257,12 +290,17 @@ Data       ${dir}
 
 Accounts with 1,000,000 MPB each:
 ${accounts.join('\n')}
-Their keys come from the words "${MNEMONIC}".
+The members' wallets, with 10,000 MPB each:
+  ${dir}/wallets/member-0 …
+  (${dir}/wallets/rich is account 0)
+All keys come from the words "${MNEMONIC}".
 WARNING: everybody knows these words. Never send anything of value to these accounts.
 
 Try, in another terminal:
   npx mpbp status
+  npx mpbp validator list
   npx mpbp history ${fundedAddresses()[0]}
+How a fifth validator joins: docs/membership.md
 Stop with Ctrl-C; the same command goes on with the same chain.
 `;
 }
@@ -271,6 +309,14 @@ function fundedAddresses(): string[] {
   return Array.from({ length: FUNDED_ACCOUNTS }, (_, index) =>
     formatAddress(addressOfKey(mnemonicKey(MNEMONIC, index))),
   );
+}
+
+function memberKey(index: number): Uint8Array {
+  return mnemonicKey(MNEMONIC, MEMBER_ACCOUNT_FIRST + index);
+}
+
+function walletDir(dir: string, index: number): string {
+  return join(dir, 'wallets', `member-${index}`);
 }
 
 function nodeDir(dir: string, index: number): string {

@@ -1,11 +1,11 @@
 import { Command } from 'commander';
-import { toHex, utf8 } from '#src/lib/bytes.ts';
+import { utf8 } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { formatAddress } from '#src/types/address.ts';
-import { signTransaction } from '#src/types/transaction.ts';
-import { asGas, asWei, formatAmount, parseAmount } from '#src/types/units.ts';
+import { asWei, formatAmount, parseAmount } from '#src/types/units.ts';
 import { Client } from '../client.ts';
 import { makeOutput } from '../output.ts';
+import { transact } from './transact.ts';
 import { addressArgument, defaultKeystore, defaultRpc, unlock } from './wallet.ts';
 
 type PayOptions = {
@@ -15,15 +15,6 @@ type PayOptions = {
   passwordFile?: string;
   rpc: string;
   json: boolean;
-};
-
-type Receipt = {
-  transactionHash: string;
-  blockNumber: string;
-  blockHash: string;
-  status: string;
-  gasUsed: string;
-  effectiveGasPrice: string;
 };
 
 export function payCommand(): Command {
@@ -54,42 +45,18 @@ async function pay(toText: string, amountText: string, options: PayOptions): Pro
     );
   }
   const client = new Client(options.rpc);
-  const chainId = BigInt(await client.call<string>('eth_chainId'));
-  const { address, secret } = await unlock({
+  const wallet = await unlock({
     keystore: options.keystore,
     from: options.from ?? null,
     passwordFile: options.passwordFile ?? null,
   });
   const data = utf8(options.memo ?? '');
-  const call = { from: address, to, value: `0x${amount.value.toString(16)}`, data: toHex(data) };
-  const [nonce, gasPrice, gas] = await Promise.all([
-    client.call<string>('eth_getTransactionCount', address, 'pending'),
-    client.call<string>('eth_gasPrice'),
-    client.call<string>('eth_estimateGas', call),
-  ]);
-  const signed = signTransaction(
-    {
-      type: 2,
-      chainId,
-      nonce: BigInt(nonce),
-      maxFeePerGas: asWei(BigInt(gasPrice)),
-      maxPriorityFeePerGas: asWei(0n),
-      gasLimit: asGas(BigInt(gas)),
-      to,
-      value: amount.value,
-      data,
-      accessList: [],
-    },
-    secret,
-  );
-  const started = performance.now();
-  const receipt = await client.call<Receipt>('eth_sendRawTransactionSync', toHex(signed.raw));
-  const ms = Math.round(performance.now() - started);
+  const { receipt, finalMs } = await transact(client, wallet, { to, value: amount.value, data });
   const fee = BigInt(receipt.gasUsed) * BigInt(receipt.effectiveGasPrice);
   const text = [
     `paid ${formatAmount(amount.value)} MPB to ${formatAddress(to)}`,
-    `final in ${ms} ms, block ${BigInt(receipt.blockNumber)}, fee ${formatAmount(asWei(fee))} MPB`,
+    `final in ${finalMs} ms, block ${BigInt(receipt.blockNumber)}, fee ${formatAmount(asWei(fee))} MPB`,
     receipt.transactionHash,
   ];
-  makeOutput(options.json).result({ ...receipt, finalMs: ms }, text.join('\n'));
+  makeOutput(options.json).result({ ...receipt, finalMs }, text.join('\n'));
 }

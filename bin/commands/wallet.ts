@@ -128,7 +128,10 @@ export function listWallets(dir: string): { address: Address; path: string }[] {
   return found;
 }
 
-/** The private key of a wallet in the folder; the only one where no address is given. */
+/**
+ * The private key of a wallet in the folder; the only one where no address is given. A private file
+ * `password` beside it opens it unattended, as a devnet's wallets are opened.
+ */
 export async function unlock(options: {
   keystore: string;
   from: string | null;
@@ -150,7 +153,9 @@ export async function unlock(options: {
   }
   const text = readSecretFile(chosen.path);
   const prompt = `password of ${formatAddress(chosen.address)}`;
-  const password = await readPassword({ file: options.passwordFile, prompt });
+  const beside = join(options.keystore, 'password');
+  const file = options.passwordFile ?? (existsSync(beside) ? beside : null);
+  const password = await readPassword({ file, prompt });
   const opened = await openKey(text, 'payment', password);
   if (!opened.ok) throw new UserError(EXIT.badData, describeKeystoreRefusal(opened.refusal));
   return { address: chosen.address, secret: opened.value.secret };
