@@ -7,24 +7,29 @@ import type { Peer } from './types.ts';
 export class Fetches {
   readonly #open = new Map<string, { attempt: number; nextAt: number }>();
   readonly #peers: readonly Peer[];
+  readonly #own: number | null;
   readonly #retryMs: number;
   readonly #retryMaxMs: number;
 
-  constructor(peers: readonly Peer[], retryMs: number, retryMaxMs: number) {
+  /** `own`: this node's position among the peers, which it does not ask. */
+  constructor(peers: readonly Peer[], own: number | null, retryMs: number, retryMaxMs: number) {
     this.#peers = peers;
+    this.#own = own;
     this.#retryMs = retryMs;
     this.#retryMaxMs = retryMaxMs;
   }
 
   /** The peer to ask now, or null where the last request is still young. */
   due(key: string, now: number, prefer: number): Peer | null {
-    if (this.#peers.length === 0) return null;
+    const count = this.#peers.length;
+    if (count === 0 || (count === 1 && this.#own !== null)) return null;
     const open = this.#open.get(key) ?? { attempt: 0, nextAt: now };
     if (now < open.nextAt) return null;
-    const peer = this.#peers[(prefer + open.attempt) % this.#peers.length] ?? null;
+    let { attempt } = open;
+    if ((prefer + attempt) % count === this.#own) attempt++;
     const wait = Math.min(this.#retryMaxMs, this.#retryMs * 1.5 ** open.attempt);
-    this.#open.set(key, { attempt: open.attempt + 1, nextAt: now + wait });
-    return peer;
+    this.#open.set(key, { attempt: attempt + 1, nextAt: now + wait });
+    return this.#peers[(prefer + attempt) % count] ?? null;
   }
 
   has(key: string): boolean {

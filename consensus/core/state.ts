@@ -96,7 +96,7 @@ export function makeState(
     suspects: new Set(),
     answeredAt: new Map(),
     newestVotes: new Map(),
-    fetches: new Fetches(peers, fetchRetryMs, fetchRetryMaxMs),
+    fetches: new Fetches(peers, me, fetchRetryMs, fetchRetryMaxMs),
     wanted: new Set(),
   };
 }

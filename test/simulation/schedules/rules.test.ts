@@ -194,6 +194,17 @@ describe('one core, with its peers', () => {
     assert.ok(bench.notarized(a.block));
   });
 
+  it('32: a proposal whose justification never comes costs t_advance, and no more', () => {
+    const bench = new Bench().start();
+    const a = bench.block(1, genesis, bench.first, ['a']);
+    bench.certify(Nullify, 2);
+    bench.propose(bench.block(3, a.block, a.state, ['b']).block);
+    bench.wait(simTiming.leaderMs + 5);
+    assert.equal(bench.has(Nullify, 3), false, 'there is a proposal');
+    bench.wait(simTiming.advanceMs - simTiming.leaderMs);
+    assert.ok(bench.has(Nullify, 3));
+  });
+
   it('17: equal statements are no contradiction, whatever the signatures', () => {
     const bench = new Bench().start();
     const statement = bench.statement(Nullify, 1);
