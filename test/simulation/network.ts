@@ -43,8 +43,14 @@ export class SimNetwork {
     this.#slow.set(slot, ms);
   }
 
+  /** Links that were cut are made again, and say so, as TCP does. */
   heal(): void {
+    const cuts = [...this.#cuts];
     this.#cuts.clear();
+    for (const cut of cuts) {
+      const [from, to] = cut.split('>').map((slot) => this.#world.nodes[Number(slot)]);
+      if (from !== undefined && to !== undefined) from.reconnect(to);
+    }
   }
 
   broadcast(from: number, message: SimMessage): void {

@@ -1,3 +1,4 @@
+import { statusIntervalMs } from '#consensus/core/limits.ts';
 import { adversaries } from './byzantine.ts';
 import type { SimDisk } from './disk.ts';
 import type { Payment } from './ledger.ts';
@@ -72,7 +73,9 @@ export function runSeed(
     accepted.every((payment) =>
       honest.every((node) => world.oracle.hasCommitted(node.slot, payment)),
     );
-  const limit = healedAt + simTiming.capMs + 10 * simTiming.advanceMs + 600;
+  // Who missed the end of the work on an idle network hears of it with the next status.
+  const patience = simTiming.capMs + 10 * simTiming.advanceMs + statusIntervalMs;
+  const limit = healedAt + 600 + patience;
   // L1 to L6; checked once in a while, since it looks at everything.
   let recovered = settled();
   while (!recovered && scheduler.now < limit) {
