@@ -8,6 +8,7 @@ import { isName, memberIdOf } from '#src/types/memberId.ts';
 import { Client } from '../client.ts';
 import { makeOutput, table } from '../output.ts';
 import { consortium } from './membership/contract.ts';
+import { setNode } from './membership/memberNode.ts';
 import { findProposal, propose, standing } from './membership/proposing.ts';
 import { readMembership } from './membership/registry.ts';
 import { Session, type SessionOptions, signing } from './membership/session.ts';
@@ -36,6 +37,16 @@ export function memberCommand(): Command {
         '      --keystore devnet/wallets/member-0',
     )
     .action(add);
+  signing(member.command('node'))
+    .description("name a node of one's own member: the others let it in, validator or not")
+    .argument('<peer-id>', 'as mpbp keys list shows it')
+    .option('--remove', 'take the name back', false)
+    .addHelpText('after', '\nExample:\n  $ mpbp member node 12D3KooW… --keystore ./bank5')
+    .action(async (peerId: string, options: SessionOptions & { remove: boolean }) => {
+      const session = await Session.open(options);
+      await setNode(session, peerId, !options.remove);
+      session.report.end();
+    });
   return member;
 }
 

@@ -8,6 +8,9 @@ type Status = {
   version: string;
   peerId: string;
   validator: string | null;
+  epoch: string;
+  recalling: boolean;
+  consensusKeys: string[];
   height: string;
   view: string;
   finalizedView: string;
@@ -62,11 +65,15 @@ export function peersCommand(): Command {
 function describe(status: Status): string {
   const { validator, suspects } = status;
   const gap = number(status.view) - number(status.finalizedView);
-  const role = validator === null ? 'follows, does not vote' : `validator ${number(validator)}`;
+  const isVoting = status.recalling ? ', asks what it signed before it signs again' : '';
+  const role =
+    validator === null ? 'follows, does not vote' : `validator ${number(validator)}${isVoting}`;
   const rows = [
     ['role', role],
     ['version', status.version],
     ['peer id', status.peerId],
+    ['consensus keys', status.consensusKeys.join(' ')],
+    ['epoch', `${number(status.epoch)}`],
     ['height', `${number(status.height)}`],
     ['view', `${number(status.view)}, leader is validator ${number(status.leader)}`],
     ['finality', gap <= 3 ? 'keeps up' : `${gap} views behind: no quorum answers in time`],

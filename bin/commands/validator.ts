@@ -79,14 +79,14 @@ async function join(options: JoinOptions): Promise<void> {
   const { networkId } = openDataDir(dataDir);
   const keys = await openNodeKeys(dataDir, options.keysPasswordFile ?? null);
   const { peerId } = await publicKeysOf(keys);
-  const [consensusSeed] = keys.consensusSeeds;
+  const { consensusSeeds } = keys;
   const stake = parseAmount(options.stake);
-  if (consensusSeed === undefined || !stake.ok) {
+  if (!stake.ok || stake.value === 0n) {
     throw new UserError(EXIT.usage, `--stake: "${options.stake}" is not an amount like 12.50`);
   }
   const session = await Session.open(options);
   const plan = {
-    ...{ consensusSeed, networkId, peerId, stake: stake.value },
+    ...{ consensusSeeds, networkId, peerId, stake: stake.value },
     addresses: [options.address ?? []].flat(),
     authority: options.authority === undefined ? null : BigInt(options.authority),
     feeRecipient:

@@ -5,7 +5,7 @@
  */
 import { ed25519PublicKey, ed25519Sign } from '#src/crypto/ed25519.ts';
 import { toHex } from '#src/lib/bytes.ts';
-import { EXIT, UserError } from '#src/lib/failure.ts';
+import { assert, EXIT, UserError } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
 import { parseHash } from '#src/types/hash.ts';
 import { formatIngress } from '#src/types/peerId.ts';
@@ -24,7 +24,8 @@ export const weiPerVote = 10n ** 18n;
 const readyAgeMsMax = 60_000;
 
 export type JoinPlan = {
-  readonly consensusSeed: Uint8Array;
+  /** The validator's own first, then those of a rotation. */
+  readonly consensusSeeds: readonly Uint8Array[];
   readonly networkId: string;
   readonly peerId: string;
   readonly addresses: readonly string[];
@@ -39,11 +40,11 @@ export type JoinPlan = {
 /** Does what is due, and says what has to happen before the next step. True when it is in the set. */
 export async function joinStep(session: Session, plan: JoinPlan): Promise<boolean> {
   session.needMember();
-  const key = toHex(ed25519PublicKey(plan.consensusSeed));
+  const keys: string[] = plan.consensusSeeds.map((seed) => toHex(ed25519PublicKey(seed)));
   const membership = await session.membership();
-  const own = membership.validators.find(({ consensusKey }) => consensusKey === key);
+  const own = membership.validators.find(({ consensusKey }) => keys.includes(consensusKey));
   if (own === undefined) {
-    await register(session, plan, key);
+    await register(session, plan);
     return joinStep(session, plan);
   }
   switch (own.status) {
@@ -77,8 +78,10 @@ export function provePossession(seed: Uint8Array, networkId: string, operator: A
   return ed25519Sign(seed, encodePossession(parseHash(networkId) ?? ZERO_HASH, operator));
 }
 
-async function register(session: Session, plan: JoinPlan, key: string): Promise<void> {
-  const { consensusSeed, networkId, peerId, addresses, authority, feeRecipient } = plan;
+async function register(session: Session, plan: JoinPlan): Promise<void> {
+  const { networkId, peerId, addresses, authority, feeRecipient } = plan;
+  const [consensusSeed] = plan.consensusSeeds;
+  assert(consensusSeed !== undefined, 'a node has a consensus key');
   if (addresses.length === 0) {
     throw new UserError(
       EXIT.usage,
@@ -94,8 +97,9 @@ async function register(session: Session, plan: JoinPlan, key: string): Promise<
   const receipt = await session.send(registry, 'registerValidator', values);
   const index = findEvent(receipt, registry, 'ValidatorRegistered')?.index as bigint;
   session.report.say(
-    `registered as validator ${index}: key ${key}; the members' nodes let this node in now`,
-    { index, consensusKey: key },
+    `registered as validator ${index}: key ${toHex(publicKey)}; ` +
+      "the members' nodes let this node in now",
+    { index, consensusKey: toHex(publicKey) },
   );
 }
 

@@ -5,6 +5,7 @@ import { parseAmount } from '#src/types/units.ts';
 import { wholeNumber } from '../../arguments.ts';
 import { addressArgument } from '../wallet.ts';
 import { findEvent, registry } from './contract.ts';
+import { setNode } from './memberNode.ts';
 import { findProposal, propose, standing } from './proposing.ts';
 import { pickValidator, STATUS, type ValidatorInfo, whenItCounts } from './registry.ts';
 import { Session, type SessionOptions, signing } from './session.ts';
@@ -47,6 +48,7 @@ export function leaveCommand(): Command {
             : whenItCounts(await session.membership(), index);
         report.say(`validator ${index} leaves ${when}`, { index });
       }
+      await keepFollowing(session, own);
       report.say(
         'until then it votes, so leave the node running; after that it follows and hands out ' +
           'blocks, a day at least. The stake: mpbp validator unbond all, once it is out; ' +
@@ -54,6 +56,21 @@ export function leaveCommand(): Command {
       );
       report.end();
     });
+}
+
+/** Nodes of members that left are forgotten after eight epochs, which may be seconds. */
+async function keepFollowing(session: Session, { ingress }: ValidatorInfo): Promise<void> {
+  if (ingress === null) return;
+  const { members } = await session.membership();
+  const member = members.find(({ memberId }) => memberId === session.memberId);
+  if (member?.admin === session.wallet.address) {
+    await setNode(session, ingress.peerId, true);
+    return;
+  }
+  session.report.say(
+    'others forget the node eight epochs after it has left, unless the admin of the member runs: ' +
+      `mpbp member node ${ingress.peerId}`,
+  );
 }
 
 export function bondCommand(): Command {
