@@ -55,7 +55,8 @@ async function pay(toText: string, amountText: string, options: PayOptions): Pro
   const fee = BigInt(receipt.gasUsed) * BigInt(receipt.effectiveGasPrice);
   const text = [
     `paid ${formatAmount(amount.value)} MPB to ${formatAddress(to)}`,
-    `final in ${finalMs} ms, block ${BigInt(receipt.blockNumber)}, fee ${formatAmount(asWei(fee))} MPB`,
+    `final in ${finalMs} ms, block ${BigInt(receipt.blockNumber)}, ` +
+      `fee ${formatAmount(asWei(fee))} MPB`,
     receipt.transactionHash,
   ];
   makeOutput(options.json).result({ ...receipt, finalMs }, text.join('\n'));

@@ -37,7 +37,7 @@ export type JoinPlan = {
   readonly node: Client;
 };
 
-/** Does what is due, and says what has to happen before the next step. True when it is in the set. */
+/** Does what is due, and says what has to happen next. True when it is in the set. */
 export async function joinStep(session: Session, plan: JoinPlan): Promise<boolean> {
   session.needMember();
   const keys: string[] = plan.consensusSeeds.map((seed) => toHex(ed25519PublicKey(seed)));

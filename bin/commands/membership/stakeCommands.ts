@@ -13,6 +13,9 @@ import { coin, statusWord, timeOf } from './words.ts';
 
 type Options = SessionOptions & { index?: number; to?: string };
 
+/** Between two looks at the chain, with `--watch`. */
+const watchMs = 500;
+
 const anyIndex = wholeNumber(0, 2 ** 53 - 1);
 
 function ofValidator(name: string): Command {
@@ -33,8 +36,9 @@ async function begin(options: Options): Promise<{ session: Session; own: Validat
 export function leaveCommand(): Command {
   return ofValidator('leave')
     .description('leave the set at the end of the epoch; the node goes on following')
-    .addHelpText('after', '\nExample:\n  $ mpbp validator leave --keystore ./bank5')
-    .action(async (options: Options) => {
+    .option('--watch', 'wait until it is out', false)
+    .addHelpText('after', '\nExample:\n  $ mpbp validator leave --keystore ./bank5 --watch')
+    .action(async (options: Options & { watch: boolean }) => {
       const { session, own } = await begin(options);
       const { report } = session;
       const { index, status } = own;
@@ -54,8 +58,20 @@ export function leaveCommand(): Command {
           'blocks, a day at least. The stake: mpbp validator unbond all, once it is out; ' +
           'to come back: mpbp validator join',
       );
+      if (options.watch) await untilOut(session, index);
       report.end();
     });
+}
+
+async function untilOut(session: Session, index: bigint): Promise<void> {
+  for (;;) {
+    const { validators, epoch } = await session.membership();
+    if (validators.find((one) => one.index === index)?.inForce === null) {
+      session.report.say(`validator ${index} is out of the set of epoch ${epoch.number}`);
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, watchMs));
+  }
 }
 
 /** Nodes of members that left are forgotten after eight epochs, which may be seconds. */
@@ -165,7 +181,9 @@ async function tellWhen(session: Session, before: ValidatorInfo): Promise<void> 
   if (own === undefined || own.power === before.power) report.say('its votes stay as they are');
   else if (own.inForce === null)
     report.say(`it would vote with ${own.power}; it is not in the set`);
-  else {
+  else if (!own.isQueued || own.inForce.power === own.power) {
+    report.say(`it votes with ${own.power} from now on`, { power: own.power });
+  } else {
     const change = `${before.inForce?.power ?? 0n} to ${own.power}`;
     report.say(`its votes go from ${change} ${whenItCounts(membership, own.index)}`, {
       power: own.power,
