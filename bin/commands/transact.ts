@@ -20,7 +20,7 @@ export type Wallet = { readonly address: Address; readonly secret: Uint8Array };
 /** What a transaction asks for: where to, how much, with which data. */
 export type Wanted = { readonly to: Address; readonly value: Wei; readonly data: Uint8Array };
 
-/** Signs with the wallet, sends, and waits until it is final. The node refuses what would revert. */
+/** Signs with the wallet, sends, and waits until it is final; what would revert is not sent. */
 export async function transact(
   client: Client,
   { address, secret }: Wallet,

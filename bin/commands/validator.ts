@@ -68,7 +68,8 @@ function joinCommand(): Command {
     .option('--fee-recipient <address>', 'where its fees go; the own account if left out')
     .addHelpText(
       'after',
-      '\nExample:\n  $ mpbp validator join --data-dir ./node5 --address /ip4/127.0.0.1/tcp/30350 \\\n' +
+      '\nExample:\n  $ mpbp validator join --data-dir ./node5 \\\n' +
+        '      --address /ip4/127.0.0.1/tcp/30350 \\\n' +
         '      --stake 10 --keystore ./bank5 --node http://127.0.0.1:8550 --watch',
     )
     .action(join);
