@@ -42,6 +42,8 @@ export async function assemble(options: {
   dir: DataDir;
   keys: NodeKeys;
   signers: readonly Signer[];
+  /** The operator answers for it that the journal lacks no signature. */
+  acceptJournal: boolean;
   config: Config;
   log: Log;
   onFatal(error: Error): void;
@@ -92,7 +94,7 @@ export async function assemble(options: {
     net: netPort(theNetwork, () => relay),
     clock: systemClock,
     log: log.child('consensus'),
-    journal: { ...journal, seqMin: chain.journalSeq },
+    journal: { ...journal, seqMin: chain.journalSeq, isAccepted: options.acceptJournal },
     onMetric: evidence.watch(logMetric(log.child('consensus'))),
     onFatal,
   });
@@ -139,12 +141,9 @@ export async function assemble(options: {
     peerId: network.peerId,
     chain,
     stop: async () => {
-      await rpc.close();
-      await engine.stop();
-      await network.close();
-      await submissions.close();
-      await evidence.close();
-      await store.close();
+      const agreement = { close: () => engine.stop() };
+      for (const part of [rpc, agreement, network, submissions, evidence, store])
+        await part.close();
     },
   };
 }

@@ -83,9 +83,11 @@ export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
       const boundary = state !== null && hasPendingChanges(state);
       return { has: pool.hasExecutable(nonceAfter(tip)), boundary };
     },
-    hashOf: (bytes) => {
+    headerOf: (bytes) => {
       const header = decodeBlockHeader(bytes);
-      return header.ok ? hashHeader(header.value) : null;
+      if (!header.ok) return null;
+      const { parentHash, height, consensus } = header.value;
+      return { hash: hashHeader(header.value), parentHash, height, epoch: consensus.epoch };
     },
     finalBlock: (hash) => {
       const height = chain.heightOf(hash);

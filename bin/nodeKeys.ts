@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { journalBegin } from '#consensus/engine/journal.ts';
 import { ed25519PublicKey, generateSeed } from '#src/crypto/ed25519.ts';
 import { type Hex, toBareHex, toHex } from '#src/lib/bytes.ts';
 import { assert, EXIT, UserError } from '#src/lib/failure.ts';
@@ -65,7 +66,9 @@ export async function createNodeKeys(
     writePrivate(join(dir, FILES[kind]), await sealKey(kind, seed, secret, cost));
   }
   // With the key and at no other time: where it is missing, what the key has signed is not known.
-  await AppendLog.open(journalDir(dataDir)).log.close();
+  const { log } = AppendLog.open(journalDir(dataDir));
+  log.append(journalBegin);
+  await log.close();
   return publicKeysOf({ consensusSeeds: [consensusSeed], networkSeed });
 }
 

@@ -19,8 +19,10 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  renameSync,
   unlinkSync,
   write,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -57,7 +59,7 @@ export class AppendLog {
   }
 
   /** Opens or makes the log, and gives what it holds. A torn tail is cut off. */
-  static open(dir: string): { log: AppendLog; records: LogRecord[]; isNew: boolean } {
+  static open(dir: string): { log: AppendLog; records: LogRecord[] } {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const segments = readdirSync(dir)
       .filter((name) => /^\d{16}\.log$/.test(name))
@@ -80,25 +82,19 @@ export class AppendLog {
     const last = segments.at(-1);
     if (last === undefined) {
       const fd = createSegment(dir, nextSeq);
-      return { log: new AppendLog(dir, [nextSeq], fd, 0, nextSeq), records, isNew: true };
+      return { log: new AppendLog(dir, [nextSeq], fd, 0, nextSeq), records };
     }
     const fd = openSync(segmentPath(dir, last), 'r+');
     ftruncateSync(fd, size);
     fsyncSync(fd);
-    return { log: new AppendLog(dir, segments, fd, size, nextSeq), records, isNew: false };
+    return { log: new AppendLog(dir, segments, fd, size, nextSeq), records };
   }
 
   /** Queues a record; it is durable once a `sync` that was called later resolves. */
   append(payload: Uint8Array): number {
     if (this.#failed !== null) throw this.#failed;
     const seq = this.#nextSeq++;
-    const frame = Buffer.allocUnsafe(HEAD_BYTES + payload.length);
-    frame.writeUInt32BE(payload.length, 0);
-    frame.writeBigUInt64BE(BigInt(seq), 8);
-    frame.writeBigUInt64BE(BigInt(this.#syncedSeq), 16);
-    frame.set(payload, HEAD_BYTES);
-    frame.writeUInt32BE(crc32(frame.subarray(8)), 4);
-    this.#waiting.push(frame);
+    this.#waiting.push(encodeFrame(seq, this.#syncedSeq, payload));
     return seq;
   }
 
@@ -126,16 +122,26 @@ export class AppendLog {
     }
   }
 
-  /** Throws away what the log holds and goes on with this sequence number. */
-  restartAt(seq: number): void {
-    const old = this.#segments;
+  /**
+   * Throws away what the log holds and goes on with this record under this sequence number. Cut off
+   * at any point, the log is the old one, none at all, or the new one with the record in it.
+   */
+  restartAt(seq: number, payload: Uint8Array): void {
     closeSync(this.#fd);
-    for (const first of old) unlinkSync(segmentPath(this.#dir, first));
-    this.#fd = createSegment(this.#dir, seq);
+    const path = segmentPath(this.#dir, seq);
+    const frame = encodeFrame(seq, seq - 1, payload);
+    const fd = openSync(`${path}.new`, 'w+', 0o600);
+    writeSync(fd, frame);
+    fsyncSync(fd);
+    for (const first of this.#segments) unlinkSync(segmentPath(this.#dir, first));
+    syncDir(this.#dir);
+    renameSync(`${path}.new`, path);
+    syncDir(this.#dir);
+    this.#fd = fd;
     this.#segments = [seq];
-    this.#size = 0;
-    this.#nextSeq = seq;
-    this.#syncedSeq = seq - 1;
+    this.#size = frame.length;
+    this.#nextSeq = seq + 1;
+    this.#syncedSeq = seq;
   }
 
   get lastSeq(): number {
@@ -193,10 +199,24 @@ function segmentPath(dir: string, first: number): string {
 function createSegment(dir: string, first: number): number {
   const fd = openSync(segmentPath(dir, first), 'wx', 0o600);
   fsyncSync(fd);
-  const dirFd = openSync(dir, 'r');
-  fsyncSync(dirFd);
-  closeSync(dirFd);
+  syncDir(dir);
   return fd;
+}
+
+function syncDir(dir: string): void {
+  const fd = openSync(dir, 'r');
+  fsyncSync(fd);
+  closeSync(fd);
+}
+
+function encodeFrame(seq: number, syncedSeq: number, payload: Uint8Array): Buffer {
+  const frame = Buffer.allocUnsafe(HEAD_BYTES + payload.length);
+  frame.writeUInt32BE(payload.length, 0);
+  frame.writeBigUInt64BE(BigInt(seq), 8);
+  frame.writeBigUInt64BE(BigInt(syncedSeq), 16);
+  frame.set(payload, HEAD_BYTES);
+  frame.writeUInt32BE(crc32(frame.subarray(8)), 4);
+  return frame;
 }
 
 function readSegment(

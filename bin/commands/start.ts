@@ -12,10 +12,12 @@ import { RemoteSigner } from '../remoteSigner.ts';
 import { localSigners } from '../signers.ts';
 import { VERSION } from '../version.ts';
 
-type StartOptions = { dataDir: string; passwordFile?: string; readyFd?: string } & Record<
-  string,
-  unknown
->;
+type StartOptions = {
+  dataDir: string;
+  passwordFile?: string;
+  readyFd?: string;
+  acceptLostJournal: boolean;
+} & Record<string, unknown>;
 
 /** After this the process ends, whatever is still open. */
 const stopTimeoutMs = 5_000;
@@ -24,7 +26,8 @@ export function startCommand(): Command {
   const command = new Command('start')
     .description('run a node: a validator where genesis names its key, otherwise a follower')
     .requiredOption('--data-dir <dir>', 'what mpbp init made')
-    .option('--password-file <file>', 'password of the node keys');
+    .option('--password-file <file>', 'password of the node keys')
+    .option('--accept-lost-journal', 'sign again without the record of earlier signatures', false);
   return addSettings(command)
     .addHelpText('after', '\nExample:\n  $ mpbp start --data-dir ./node1 --rpc.port 8545')
     .action(start);
@@ -52,7 +55,8 @@ async function start(options: StartOptions): Promise<void> {
       ? { signers: localSigners(keys) }
       : await RemoteSigner.open(socket, log.child('signer'));
   const onFatal = (error: Error) => die(log, error);
-  const node = await assemble({ dir, keys, signers, config, log, onFatal });
+  const acceptJournal = options.acceptLostJournal;
+  const node = await assemble({ dir, keys, signers, config, log, onFatal, acceptJournal });
   stopOnSignals(node, log);
   log.info('node started', {
     version: VERSION,

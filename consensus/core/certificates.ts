@@ -19,8 +19,9 @@ export function addVote(s: State, vote: Vote): void {
   if (isNew && first !== null) {
     report(s, { t: 'equivocation', view, signer, first, second: vote });
   }
-  if (kind === VoteKind.Nullify && signer === s.options.schedule.leaderOf(view)) {
-    at.leaderNullified = true;
+  if (signer === s.options.schedule.leaderOf(view)) {
+    if (kind === VoteKind.Nullify) at.leaderNullified = true;
+    if (kind === VoteKind.Notarize && first !== null) at.equivocated = true;
   }
   if (!isNew || at.certificates[kind] !== null) return;
   const certificate = at.certificateOf(statement, s.options.set);

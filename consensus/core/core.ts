@@ -31,7 +31,7 @@ import type { View } from '#src/types/units.ts';
 import type { Statement } from '#src/types/vote.ts';
 import { arm } from './arming.ts';
 import { addCertificate, addVote, enterHighest } from './certificates.ts';
-import { viewsAheadMax } from './limits.ts';
+import { proposalsAheadMax, viewsAheadMax } from './limits.ts';
 import { onBuilt, onDurable, onMessage } from './messages.ts';
 import { report, scheduleWake, sendStatus } from './output.ts';
 import { propose } from './propose.ts';
@@ -39,12 +39,14 @@ import { recall } from './recall.ts';
 import { retry } from './standstill.ts';
 import { leaderOf, makeState, nextEpoch, recordOf, type State } from './state.ts';
 import { advance, commitFinal, findParent } from './tree.ts';
-import type { Block, CoreOptions, Effect, Floor, Input, JournalRecord } from './types.ts';
+import type { Block, CoreOptions, Effect, Event, Floor, Input, JournalRecord } from './types.ts';
 import { followNotarized, giveUp, notarize } from './vote.ts';
 
 export class Core {
   #state: State;
   #started = false;
+  /** Records of epochs that have not begun here. */
+  #later: JournalRecord[] = [];
 
   constructor(options: CoreOptions, floor: Floor, floorCertificate: Certificate | null) {
     this.#state = makeState(options, floor, floorCertificate);
@@ -109,6 +111,23 @@ export class Core {
     return epoch === s.options.epoch && view > s.floor.view && view <= s.view + viewsAheadMax;
   }
 
+  /** The block proposed in a view as far as it is known; `enough` where no other is of use. */
+  proposalOf(view: View): Hash | 'enough' | null {
+    const s = this.#state;
+    if (view > s.view + proposalsAheadMax) return 'enough';
+    const at = s.views.get(view);
+    if (at === undefined) return null;
+    return at.equivocated ? 'enough' : (at.proposal?.block.hash ?? null);
+  }
+
+  /** Whether a certificate could tell anything: a known or a stale one need not be verified. */
+  wantsCertificate({ statement }: Certificate): boolean {
+    const s = this.#state;
+    const { epoch, view, kind, blockHash } = statement;
+    if (epoch !== s.options.epoch || view <= s.floor.view) return false;
+    return s.views.get(view)?.certificates[kind]?.statement.blockHash !== blockHash;
+  }
+
   /** Whether this block was asked for: any other is not worth decoding. */
   wantsBlock(hash: Hash): boolean {
     return this.#state.fetches.has(`block:${hash}`);
@@ -116,6 +135,13 @@ export class Core {
 
   /** Replays one journal record; only before the first `step`. There is no second code path. */
   restore(record: JournalRecord): void {
+    const { epoch } = record.t === 'vote' ? record.vote.statement : record.certificate.statement;
+    // The chain may be an older copy than the journal: what was signed later gates later.
+    if (epoch > this.#state.options.epoch) this.#later.push(record);
+    else this.#restore(record);
+  }
+
+  #restore(record: JournalRecord): void {
     const s = this.#state;
     if (record.t === 'certificate') {
       addCertificate(s, record.certificate, false);
@@ -125,7 +151,7 @@ export class Core {
     }
     const { vote, block } = record;
     const { view, kind, epoch, parentView } = vote.statement;
-    if (epoch !== s.options.epoch || view <= s.floor.view) return;
+    if (epoch !== s.options.epoch || view <= s.floor.view || s.me === null) return;
     const at = recordOf(s, view);
     at.own[kind] = { statement: vote.statement, seq: 0, vote };
     if (block !== null) {
@@ -138,7 +164,7 @@ export class Core {
 
   step(input: Input): Effect[] {
     if (this.#state.halted) return [];
-    if (input.event.t === 'epoch') this.#state = nextEpoch(this.#state, input.event);
+    if (input.event.t === 'epoch') this.#beginEpoch(input.event);
     const s = this.#state;
     s.now = input.now;
     s.wall = input.wall;
@@ -151,6 +177,13 @@ export class Core {
     const { effects } = s;
     s.effects = [];
     return effects;
+  }
+
+  #beginEpoch(event: Extract<Event, { t: 'epoch' }>): void {
+    this.#state = nextEpoch(this.#state, event);
+    const later = this.#later;
+    this.#later = [];
+    for (const record of later) this.restore(record);
   }
 }
 

@@ -1,5 +1,7 @@
 /** Votes and proposals further ahead than this are not kept. */
 export const viewsAheadMax = 64;
+/** Whole proposals further ahead than this are not kept: each may be as large as a block. */
+export const proposalsAheadMax = 4;
 /** Nullifications that travel inside a proposal; the rest are fetched. */
 export const justifyNullificationsMax = 32;
 /** What all certificates inside a proposal may take. */

@@ -109,8 +109,9 @@ export function nextEpoch(
   s: State,
   { options, floor, certificate }: Extract<Event, { t: 'epoch' }>,
 ): State {
-  const recalled = s.options.me !== null && s.recall === null;
-  const record = recalled ? 'proven' : options.record;
+  const answered = s.options.me !== null && s.recall === null;
+  const twice = s.options.record === 'asked' || s.options.record === 'proven';
+  const record = answered ? (twice ? 'proven' : 'asked') : options.record;
   return {
     ...makeState({ ...options, record }, { ...floor, view: 0 as View }, certificate),
     now: s.now,

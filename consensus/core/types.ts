@@ -59,9 +59,10 @@ export type CoreOptions = {
    * Peers are asked which of this node's votes they hold before it signs anything: its own record
    * may be older than what it signed. `sound`: the record reaches to the last signature as far as
    * this node knows. `lost`: it does not, and nothing is signed in the epoch in which peers answer.
-   * `proven`: it was asked for in an earlier epoch, by this process.
+   * `asked`: peers answered in the epoch before; they may have been behind, so they are asked again.
+   * `proven`: they answered twice, and this process has signed by the book since.
    */
-  readonly record: 'proven' | 'sound' | 'lost';
+  readonly record: 'proven' | 'asked' | 'sound' | 'lost';
   readonly timing: Timing;
   /** A proposer stops adding payments on top of this many blocks that are not final. */
   readonly unfinalizedMax: number;

@@ -1,8 +1,15 @@
 import type { Block, Floor } from '#consensus/core/types.ts';
 import type { Log } from '#src/lib/log.ts';
 import { type Certificate, decodeCertificate } from '#src/types/certificate.ts';
-import { decodeRlp, encodeRlp, isRlpList, rlpToUint, uintToRlp } from '#src/types/rlp.ts';
-import { VoteKind } from '#src/types/vote.ts';
+import {
+  decodeRlp,
+  encodeRlp,
+  isRlpList,
+  type RlpItem,
+  rlpToUint,
+  uintToRlp,
+} from '#src/types/rlp.ts';
+import { type Statement, VoteKind } from '#src/types/vote.ts';
 import { isAfter, type Position } from './journal.ts';
 import type { FinalRange, Ledger, Net } from './ports.ts';
 
@@ -65,9 +72,12 @@ export class CatchUp {
     const { ledger, net, log } = this.#options;
     // As it is now: our own commits may move the floor while the answer travels.
     const { floor } = ledger;
+    const { epoch } = ledger.electorate;
     const from = floor.height + 1n;
     const answer = await net.request(peer, encodeRangeRequest(from), requestTimeoutMs);
     if (answer === null) return false;
+    // Our own commit has ended the epoch: the answer is honest and of no use.
+    if (ledger.electorate.epoch !== epoch) return true;
     const range = this.#judge(answer, floor);
     if (typeof range === 'string') {
       log.warn('sync range refused', { peer, from, reason: range });
@@ -89,22 +99,33 @@ export class CatchUp {
     if (!certificate.ok) return certificate.refusal.code;
     const { statement } = certificate.value;
     if (statement.kind !== VoteKind.Finalize) return 'RANGE_CERTIFICATE_KIND';
+    if (statement.view <= floor.view) return 'RANGE_CERTIFICATE_OLD';
+    const unlinked = this.#findBreak(blockItems, floor, statement);
+    if (unlinked !== null) return unlinked;
     const wrong = this.#options.judge(certificate.value);
     if (wrong !== null) return wrong;
     const blocks: Block[] = [];
-    let parent: { hash: string; height: bigint } = floor;
     for (const item of blockItems) {
       if (isRlpList(item)) return 'RANGE_MALFORMED';
       const block = this.#options.ledger.decode(item);
       if (!block.ok) return block.refusal.code;
-      const { parentHash, height } = block.value;
-      if (parentHash !== parent.hash || height !== parent.height + 1n) return 'RANGE_LINK';
-      if (block.value.epoch !== statement.epoch) return 'RANGE_EPOCH';
-      parent = block.value;
       blocks.push(block.value);
     }
-    if (parent.hash !== statement.blockHash) return 'RANGE_CERTIFICATE_HASH';
     return { blocks, certificate: certificate.value };
+  }
+
+  /** By the headers alone: a body is dear to decode, and a liar sends many. */
+  #findBreak(items: readonly RlpItem[], floor: Floor, certified: Statement): string | null {
+    let parent: { hash: string; height: bigint } = floor;
+    for (const item of items) {
+      const header = isRlpList(item) ? null : this.#options.ledger.headerOf(item);
+      if (header === null) return 'RANGE_MALFORMED';
+      const { parentHash, height, epoch } = header;
+      if (parentHash !== parent.hash || height !== parent.height + 1n) return 'RANGE_LINK';
+      if (epoch !== certified.epoch) return 'RANGE_EPOCH';
+      parent = header;
+    }
+    return parent.hash === certified.blockHash ? null : 'RANGE_CERTIFICATE_HASH';
   }
 }
 

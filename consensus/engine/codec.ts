@@ -44,6 +44,7 @@ const certificatesMax = Math.max(justifyNullificationsMax + 2, 2 * standstillVie
 export type MessageRefusal =
   | { code: 'MESSAGE_MALFORMED'; what: string }
   | { code: typeof FOREIGN; epoch: Epoch }
+  | { code: typeof SECOND; vote: Vote }
   | { code: string };
 
 export type BlockCodec = {
@@ -56,9 +57,12 @@ export const UNWANTED = 'MESSAGE_UNWANTED';
 /** Of an epoch that this node is not in: its sender, or this node, is behind. */
 export const FOREIGN = 'MESSAGE_FOREIGN_EPOCH';
 
+/** A further proposal of one view: its vote is all that is of use. */
+export const SECOND = 'PROPOSAL_SECOND';
+
 /** Asked before a block is decoded, which is the dear part; a code refuses. */
 export type Gate = {
-  proposal(vote: Vote): string | null;
+  proposal(vote: Vote, block: Uint8Array): string | null;
   block(bytes: Uint8Array): string | null;
 };
 
@@ -191,12 +195,13 @@ function decodeProposal(
   if (view === null || view < 1) return malformed('view');
   const vote = decodeVote(voteItem);
   if (!vote.ok) return vote;
-  const closed = gate.proposal(vote.value);
+  if (blockItem === undefined || isRlpList(blockItem)) return malformed('block');
+  const closed = gate.proposal(vote.value, blockItem);
+  if (closed === SECOND) return refuse({ code: closed, vote: vote.value });
   if (closed === FOREIGN) return refuse({ code: closed, epoch: vote.value.statement.epoch });
   if (closed !== null) return refuse({ code: closed });
   const justify = decodeCertificates(justifyItem);
   if (!justify.ok) return justify;
-  if (blockItem === undefined || isRlpList(blockItem)) return malformed('block');
   const block = blocks.decode(blockItem);
   if (!block.ok) return block;
   return accept({

@@ -17,6 +17,7 @@ import type {
 import type { Clock } from '#src/lib/clock.ts';
 import { InvariantError } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
+import { asEpoch } from '#src/types/units.ts';
 import { Alarm } from './alarm.ts';
 import { answerRange, CatchUp } from './catchUp.ts';
 import { decodeMessage, encodeMessage, encodeStoredBlock, type Gate, UNWANTED } from './codec.ts';
@@ -27,6 +28,7 @@ import { membershipOf, warnOfAbstention, warnOfLostJournal } from './membership.
 import { epochOf, OtherEpochs } from './otherEpochs.ts';
 import type { EngineStatus, Ledger, Net, Signer, Waiting } from './ports.ts';
 import { Verifier } from './verifier.ts';
+import { mustVerify, withoutWaste } from './waste.ts';
 
 export type EngineOptions = {
   readonly networkId: Uint8Array;
@@ -41,8 +43,8 @@ export type EngineOptions = {
   readonly journal: {
     readonly log: RecordLog;
     readonly records: readonly { seq: number; payload: Uint8Array }[];
-    /** There was none, though it is made together with the key. */
-    readonly isNew: boolean;
+    /** The operator answers for it that no signature is missing in a journal that seems lost. */
+    readonly isAccepted: boolean;
     /** What the chain on disk knows the journal to have reached. */
     readonly seqMin: number;
   };
@@ -78,11 +80,12 @@ export class Engine {
     this.#alarm = new Alarm(options.clock, () => this.#push({ t: 'tick' }));
     this.#journal = new Journal(journal.log, ledger);
     const records = this.#journal.read(journal.records);
-    const isLost = journal.isNew || this.#journal.lastSeq < journal.seqMin;
-    if (isLost && options.signers.length > 0) {
-      warnOfLostJournal(log, this.#journal.lastSeq, journal.seqMin);
-      const { seqMin } = journal;
-      this.#journal.beginAfterLoss(seqMin).catch((error: unknown) => this.#fail(error));
+    const { seqMin, isAccepted } = journal;
+    const isLost = journal.records.length === 0 || this.#journal.lastSeq < seqMin;
+    const isRefused = this.#journal.abstention !== null && isAccepted;
+    if ((isLost || isRefused) && options.signers.length > 0) {
+      if (!isAccepted) warnOfLostJournal(log, this.#journal.lastSeq, seqMin);
+      this.#journal.beginAfterLoss(seqMin, isAccepted);
     }
     const { epoch, set } = ledger.electorate;
     this.#verifier = new Verifier(set, epoch, networkId);
@@ -115,7 +118,6 @@ export class Engine {
     const floor = { epoch, view: ledger.floor.view };
     for (const record of records) {
       if (!isAfter(positionOf(record), floor)) continue;
-      if (record.t === 'vote' && this.#core.me === null) continue;
       this.#core.restore(record);
     }
   }
@@ -169,10 +171,14 @@ export class Engine {
     if (!decoded.ok) {
       const { refusal } = decoded;
       if (refusal.code === UNWANTED) return;
+      if ('vote' in refusal) {
+        return this.#push({ t: 'message', from: peer, message: { t: 'vote', vote: refusal.vote } });
+      }
       if ('epoch' in refusal) return this.#others.receive(peer, bytes, refusal.epoch, null);
       return net.penalize(peer, 'ban', refusal.code);
     }
-    const message = decoded.value;
+    const message = withoutWaste(decoded.value, peer, this.#core);
+    if (message === null) return;
     const epoch = epochOf(message);
     if (epoch !== null && epoch !== this.#core.options.epoch) {
       return this.#others.receive(peer, bytes, epoch, message);
@@ -181,10 +187,7 @@ export class Engine {
       const stored = ledger.finalBlock(message.hash);
       if (stored !== null) return net.send(peer, encodeStoredBlock(stored));
     }
-    // A vote that cannot count any more is answered, not verified.
-    const stale = message.t === 'vote' && !this.#core.wantsVote(message.vote.statement);
-    const own = message.t === 'vote' && message.vote.signer === this.#core.me;
-    if (!stale || own) {
+    if (mustVerify(message, this.#core)) {
       const wrong = this.#verifier.judge(message);
       if (wrong !== null) return net.penalize(peer, 'ban', wrong);
     }
@@ -356,7 +359,9 @@ export class Engine {
   #abstain(why: AbstainReason): void {
     const { epoch } = this.#core.options;
     warnOfAbstention(this.#options.log, why, epoch);
-    this.#journal.abstain(epoch).catch((error: unknown) => this.#fail(error));
+    // One of our own votes may already be in the next epoch, whose beginning its peers had not seen.
+    const through = asEpoch(epoch + 1);
+    this.#journal.abstain(through).catch((error: unknown) => this.#fail(error));
   }
 
   #coreOptions(): CoreOptions {

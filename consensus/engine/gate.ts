@@ -1,21 +1,27 @@
 import type { Core } from '#consensus/core/core.ts';
-import { FOREIGN, type Gate, UNWANTED } from './codec.ts';
+import { FOREIGN, type Gate, SECOND, UNWANTED } from './codec.ts';
 import type { Ledger } from './ports.ts';
 import type { Verifier } from './verifier.ts';
 
 /** What is cheap to know comes first: a block that nobody asked for is not decoded. */
 export function makeGate(core: Core, verifier: () => Verifier, ledger: Ledger): Gate {
   return {
-    proposal: (vote) => {
+    proposal: (vote, bytes) => {
       const { statement, signer } = vote;
       if (statement.epoch !== core.options.epoch) return FOREIGN;
       if (!core.wantsVote(statement)) return UNWANTED;
       if (signer !== core.options.schedule.leaderOf(statement.view)) return UNWANTED;
-      return verifier().vote(vote) ? null : 'VOTE_SIGNATURE';
+      const known = core.proposalOf(statement.view);
+      if (known === 'enough' || known === statement.blockHash) return UNWANTED;
+      if (!verifier().vote(vote)) return 'VOTE_SIGNATURE';
+      // Two signatures prove the fault: the second block is not worth decoding.
+      if (known !== null) return SECOND;
+      const header = ledger.headerOf(bytes);
+      return header?.hash === statement.blockHash ? null : 'PROPOSAL_HASH';
     },
     block: (bytes) => {
-      const hash = ledger.hashOf(bytes);
-      return hash !== null && core.wantsBlock(hash) ? null : UNWANTED;
+      const header = ledger.headerOf(bytes);
+      return header !== null && core.wantsBlock(header.hash) ? null : UNWANTED;
     },
   };
 }

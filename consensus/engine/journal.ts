@@ -14,14 +14,20 @@ export type RecordLog = {
   append(payload: Uint8Array): number;
   sync(): Promise<void>;
   prune(seq: number): void;
-  /** Throws away what it holds and goes on with this number. */
-  restartAt(seq: number): void;
+  /** Throws away what it holds and goes on with this record, on disk, under this number. */
+  restartAt(seq: number, payload: Uint8Array): void;
   close(): Promise<void>;
 };
 
 const VOTE = 1;
 const CERTIFICATE = 2;
 const ABSTENTION = 3;
+const BEGIN = 4;
+/**
+ * The first record, written when the key is made: a log without any record is one that was lost,
+ * whatever made its file.
+ */
+export const journalBegin: Uint8Array = Uint8Array.of(BEGIN);
 /** In the place of an epoch: it is not known yet in which one peers will answer. */
 const UNTIL_RECALLED = 0xffff_ffff_ffff_ffffn;
 const VOTE_HEAD_BYTES = 1 + 1 + 8 + 8 + 8 + 32 + 2 + 64;
@@ -30,7 +36,7 @@ const VOTE_HEAD_BYTES = 1 + 1 + 8 + 8 + 8 + 32 + 2 + 64;
  * What this validator signed, with the blocks that it signed for. A vote record is
  * `u8 1, u8 kind, u64 epoch, u64 view, u64 parentView, 32 blockHash, u16 signer, 64 signature,
  * block`; a certificate record is `u8 2, certificate`; an abstention is `u8 3, u64 last epoch in
- * which nothing is signed`, all ones while that epoch is not known.
+ * which nothing is signed`, all ones while that epoch is not known; the first is `u8 4`.
  */
 export class Journal {
   readonly #log: RecordLog;
@@ -51,6 +57,10 @@ export class Journal {
   /** Decodes what the log held. A record passed its checksum, so a bad one is damage or our bug. */
   read(records: readonly { seq: number; payload: Uint8Array }[]): JournalRecord[] {
     return records.flatMap(({ seq, payload }) => {
+      if (payload[0] === BEGIN) {
+        this.#abstention = null;
+        return [];
+      }
       if (payload[0] === ABSTENTION) {
         this.#abstention = { seq, through: decodeAbstention(payload) };
         return [];
@@ -67,17 +77,20 @@ export class Journal {
   }
 
   async abstain(through: Abstention): Promise<void> {
-    const epoch = through === 'until recalled' ? UNTIL_RECALLED : BigInt(through);
-    const payload = concatBytes(Uint8Array.of(ABSTENTION), uintToBytes(epoch, 8));
-    this.#abstention = { seq: this.#log.append(payload), through };
+    this.#abstention = { seq: this.#log.append(encodeAbstention(through)), through };
     await this.#log.sync();
   }
 
-  /** The log is missing, or older than the chain that was written beside it: it begins again. */
-  async beginAfterLoss(chainSeq: number): Promise<void> {
+  /**
+   * The log is missing, or older than the chain that was written beside it: it begins again, with
+   * an abstention until peers have answered; or without, where the operator answers for it.
+   */
+  beginAfterLoss(chainSeq: number, isAccepted: boolean): void {
     this.#firstOf.clear();
-    this.#log.restartAt(Math.max(chainSeq, this.#log.lastSeq) + 1);
-    await this.abstain('until recalled');
+    const through = 'until recalled';
+    const seq = Math.max(chainSeq, this.#log.lastSeq) + 1;
+    this.#log.restartAt(seq, isAccepted ? journalBegin : encodeAbstention(through));
+    this.#abstention = isAccepted ? null : { seq, through };
   }
 
   /** What the disk holds for certain; certificates behind it may be lost and made again. */
@@ -152,6 +165,11 @@ function encodeRecord(record: JournalRecord, blocks: BlockCodec): Uint8Array {
     signature,
     record.block === null ? new Uint8Array(0) : blocks.encode(record.block),
   );
+}
+
+function encodeAbstention(through: Abstention): Uint8Array {
+  const epoch = through === 'until recalled' ? UNTIL_RECALLED : BigInt(through);
+  return concatBytes(Uint8Array.of(ABSTENTION), uintToBytes(epoch, 8));
 }
 
 function decodeAbstention(payload: Uint8Array): Abstention {

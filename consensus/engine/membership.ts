@@ -35,14 +35,14 @@ export function membershipOf(
 }
 
 const REMEDY =
-  'if another process has this key, stop it; the next epoch is signed in again, and ' +
-  'mpbp validator rotate brings one, with a new key';
+  'if another process has this key, stop it; the node signs again in the epoch after the next, and ' +
+  'mpbp validator rotate brings epochs and a new key; see docs/consensus.md';
 
 export function warnOfAbstention(log: Log, why: AbstainReason, epoch: Epoch): void {
   const what =
     why === 'unknown-vote'
-      ? 'a vote with our key that this node did not cast: it signs no more in this epoch'
-      : 'consensus journal lost: this node signs nothing in this epoch';
+      ? 'a vote with our key that this node did not cast: it signs no more, for now'
+      : 'consensus journal lost: this node signs nothing, for now';
   log.error(what, { epoch, remedy: REMEDY });
 }
 

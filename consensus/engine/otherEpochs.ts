@@ -12,6 +12,8 @@ import type { Position } from './journal.ts';
 import type { Ledger } from './ports.ts';
 
 const heldMessagesMax = 1_024;
+/** So that a stranger cannot take the room of those who speak of the next epoch rightly. */
+const heldOfOnePeerMax = 64;
 const heldBytesMax = 2 * messageBytesMax;
 
 type Held<Frame> = { readonly peer: string; readonly bytes: Frame };
@@ -79,6 +81,8 @@ export class OtherEpochs<Frame extends { readonly length: number } = Uint8Array>
   /** Keeps a message of the next epoch until it begins here, so that no proposal is lost to it. */
   #hold(held: Held<Frame>): void {
     if (this.#held.length >= heldMessagesMax) return;
+    const ofPeer = this.#held.filter(({ peer }) => peer === held.peer).length;
+    if (ofPeer >= heldOfOnePeerMax) return;
     if (this.#heldBytes + held.bytes.length > heldBytesMax) return;
     this.#held.push(held);
     this.#heldBytes += held.bytes.length;

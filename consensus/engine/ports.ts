@@ -32,13 +32,15 @@ export type Ledger = {
    * a change of the validators does.
    */
   waiting(tips: readonly Hash[]): Waiting;
-  /** The hash of encoded bytes, from the header alone; null where there is none. */
-  hashOf(bytes: Uint8Array): Hash | null;
+  /** What the header of encoded bytes says, without the body; null where there is none. */
+  headerOf(bytes: Uint8Array): BlockHead | null;
   /** A stored final block's bytes. */
   finalBlock(hash: Hash): Uint8Array | null;
   /** Consecutive final blocks from a height on, ending with a certified one; null past the head. */
   finalRange(from: bigint, blocksMax: number, bytesMax: number): FinalRange | null;
 };
+
+export type BlockHead = Pick<Block, 'hash' | 'parentHash' | 'height' | 'epoch'>;
 
 export type Waiting = { readonly has: boolean; readonly boundary: boolean };
 

@@ -17,6 +17,7 @@ export class Verifier {
   readonly #set: ValidatorSet;
   readonly #epoch: Epoch;
   readonly #networkId: Uint8Array;
+  #forgotten = 0;
   readonly #verified = new Map<number, Map<string, Uint8Array>>();
   /** The last statement's bytes: the votes of one round are checked one after the other. */
   #lastKey = '';
@@ -61,6 +62,8 @@ export class Verifier {
 
   /** Also for own votes: nothing needs to check them again. */
   remember({ statement, signer, signature }: Vote): void {
+    // What is final is not asked about again.
+    if (statement.view <= this.#forgotten) return;
     let votes = this.#verified.get(statement.view);
     if (votes === undefined) {
       votes = new Map();
@@ -72,6 +75,7 @@ export class Verifier {
   }
 
   forgetThrough(view: number): void {
+    this.#forgotten = Math.max(this.#forgotten, view);
     for (const at of this.#verified.keys()) if (at <= view) this.#verified.delete(at);
   }
 

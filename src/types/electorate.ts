@@ -11,6 +11,7 @@ import {
 } from './rlp.ts';
 import { asStake, type Epoch } from './units.ts';
 import {
+  checkValidatorSet,
   makeValidatorSet,
   type Validator,
   type ValidatorSet,
@@ -64,6 +65,7 @@ export function decodeValidators(bytes: Uint8Array): Verdict<ValidatorSet, Valid
     if (total >= 1n << 63n) return refuse({ code: 'VALIDATORS', index });
     validators.push(validator);
   }
+  if (checkValidatorSet(validators) !== null) return refuse({ code: 'VALIDATORS', index: -1 });
   return accept(makeValidatorSet(validators));
 }
 

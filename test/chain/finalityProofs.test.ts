@@ -12,7 +12,7 @@ import { validatorRegistry } from '#src/ledger/payments/validatorRegistry.ts';
 import { bytesEqual, concatBytes, fromHex, toHex } from '#src/lib/bytes.ts';
 import type { Block } from '#src/types/block.ts';
 import { type Certificate, verifyCertificate } from '#src/types/certificate.ts';
-import type { Electorate } from '#src/types/electorate.ts';
+import { decodeValidators, type Electorate } from '#src/types/electorate.ts';
 import {
   type FinalityProof,
   finalityProofToJson,
@@ -20,6 +20,7 @@ import {
   verifyFinalityProof,
 } from '#src/types/finalityProof.ts';
 import { keccakHash } from '#src/types/hash.ts';
+import { encodeRlp } from '#src/types/rlp.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asEpoch, asGas, asHeight, asView } from '#src/types/units.ts';
 import { encodeStatement, type Statement, VoteKind } from '#src/types/vote.ts';
@@ -190,6 +191,25 @@ describe('a proof of finality', () => {
       const verdict = verifyFinalityProof(changed, trusted);
       assert.equal(verdict.ok ? 'ok' : verdict.refusal.code, code, when);
     }
+  });
+
+  it('refuses sets that are none, rather than to trust their sender with an assertion', () => {
+    const one = (byte: number, peerId: string, stake = 1) => [
+      new Uint8Array(32).fill(byte),
+      Buffer.from(peerId),
+      Uint8Array.of(stake),
+      Buffer.from('m'),
+      new Uint8Array(20),
+      new Uint8Array(20),
+    ];
+    const rows = [
+      [one(1, 'same'), one(2, 'same')],
+      [one(2, 'a'), one(1, 'b')],
+      [one(1, 'a', 0)],
+      [],
+    ];
+    for (const row of rows) assert.equal(decodeValidators(encodeRlp(row)).ok, false);
+    assert.ok(decodeValidators(encodeRlp([one(1, 'a'), one(2, 'b')])).ok);
   });
 
   it('in JSON is refused by path where it is not one', () => {

@@ -3,6 +3,7 @@ import { makeSchedule } from '#consensus/core/schedule.ts';
 import type { Block, CoreOptions, Effect, Event, Floor, Message } from '#consensus/core/types.ts';
 import { isAfter, type Position } from '#consensus/engine/journal.ts';
 import { epochOf, OtherEpochs } from '#consensus/engine/otherEpochs.ts';
+import { mustVerify, withoutWaste } from '#consensus/engine/waste.ts';
 import { type Certificate, verifyCertificate } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { Epoch } from '#src/types/units.ts';
@@ -120,7 +121,6 @@ export class SimNode {
     for (const record of this.disk.journal) {
       const at = record.t === 'vote' ? record.vote.statement : record.certificate.statement;
       if (!isAfter(at, { epoch: options.epoch, view: floor.view })) continue;
-      if (record.t === 'vote' && core.me === null) continue;
       core.restore(record);
     }
     this.#world.note(this.slot, `starts in epoch ${options.epoch} at block ${floor.height}`);
@@ -180,13 +180,21 @@ export class SimNode {
   }
 
   /** As in the engine, a verifier stands before the core; certificates meet the real judge. */
-  #verifyAndFeed(from: string, message: Message, core: Core): void {
-    const stale = message.t === 'vote' && !core.wantsVote(message.vote.statement);
-    // Votes with its own key a node always checks: they decide on whether it goes on signing.
-    const own = message.t === 'vote' && message.vote.signer === core.me;
-    if ((!stale || own) && !this.#isVerified(message)) return;
+  #verifyAndFeed(from: string, said: Message, core: Core): void {
+    const message = this.#asDecoded(withoutWaste(said, from, core), core);
+    if (message === null) return;
+    if (mustVerify(message, core) && !this.#isVerified(message)) return;
     const heard = this.behaviour === 'twin' ? this.#withoutTwin(message, core) : message;
     if (heard !== null) this.feed({ t: 'message', from, message: heard });
+  }
+
+  /** Of a second proposal in a view only the vote is looked at, as in the engine's gate. */
+  #asDecoded(message: Message | null, core: Core): Message | null {
+    if (message?.t !== 'proposal') return message;
+    const { view, block, vote } = message.proposal;
+    const known = core.proposalOf(view);
+    if (known === 'enough' || known === block.hash) return null;
+    return known === null ? message : { t: 'vote', vote };
   }
 
   feed(event: Event): void {
@@ -247,7 +255,7 @@ export class SimNode {
     if (metric.t === 'nullify')
       this.#world.note(this.slot, `gives up ${metric.view}: ${metric.why}`);
     if (metric.t === 'abstain') this.#world.note(this.slot, `abstains: ${metric.why}`);
-    if (metric.t === 'abstain') this.disk.abstention = core.options.epoch;
+    if (metric.t === 'abstain') this.disk.abstention = core.options.epoch + 1;
     if (metric.t === 'equivocation' && this.isHonest) {
       this.#world.oracle.accused(core.options.epoch, metric.signer);
     }

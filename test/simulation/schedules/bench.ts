@@ -159,6 +159,17 @@ export class Bench {
     });
   }
 
+  /** Into epoch 1, on a boundary block that everybody has finalized. */
+  beginNextEpoch(changes: Partial<CoreOptions> = {}): void {
+    const { block } = this.block(1, genesis, this.first, ['boundary']);
+    const { hash, height, timestampMs } = block;
+    const schedule = makeSchedule(this.options.set, 1 as Epoch, new Uint8Array(32));
+    const options = { ...this.options, epoch: 1 as Epoch, schedule, ...changes };
+    const floor = { view: 0 as View, hash, height, timestampMs };
+    const certificate = this.certificateOf(this.statement(VoteKind.Finalize, 1, block));
+    this.feed({ t: 'epoch', options, floor, certificate });
+  }
+
   has(kind: VoteKind, view: number): boolean {
     return this.cast.some((statement) => statement.kind === kind && statement.view === view);
   }

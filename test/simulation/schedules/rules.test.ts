@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Block } from '#consensus/core/types.ts';
-import type { View } from '#src/types/units.ts';
+import type { Epoch, View } from '#src/types/units.ts';
 import { VoteKind } from '#src/types/vote.ts';
 import { genesis } from '../ledger.ts';
 import { simTiming } from '../world.ts';
@@ -140,6 +140,48 @@ describe('one core, after a restart', () => {
     for (const { message } of again) assert.deepEqual(message, { t: 'vote', vote });
     bench.certify(Notarize, 1, bench.block(1, genesis, bench.first, ['a']).block);
     assert.equal(bench.has(Finalize, 1), false);
+  });
+});
+
+describe('one core, over the end of an epoch', () => {
+  const nullified = (bench: Bench) => ({ ...bench.statement(Nullify, 1), epoch: 1 as Epoch });
+  const answers = (bench: Bench, epoch: number) => {
+    for (const from of bench.others) {
+      bench.say({ t: 'recalled', epoch: epoch as Epoch, votes: [] }, from);
+    }
+  };
+
+  it('2.12: asks again in the next epoch, whose beginning those who answered had not seen', () => {
+    const bench = new Bench().start();
+    bench.beginNextEpoch();
+    bench.feed({ t: 'pending', has: true, boundary: false });
+    bench.wait(500);
+    assert.deepEqual(bench.cast, []);
+    assert.ok(bench.core.isRecalling);
+    answers(bench, 1);
+    bench.wait(500);
+    assert.ok(bench.cast.length > 0);
+  });
+
+  it('10: votes of its journal that are newer than its chain gate it once they are due', () => {
+    const plain = new Bench();
+    const vote = plain.vote(0, nullified(plain));
+    const bench = new Bench([{ t: 'vote', vote, block: null }]).start();
+    bench.beginNextEpoch();
+    answers(bench, 1);
+    const leader = bench.core.options.schedule.leaderOf(1 as View);
+    const { block } = bench.block(1, genesis, bench.first, ['x']);
+    const ofEpoch = { ...block, epoch: 1 as Epoch, height: 2n as Block['height'] };
+    const child = { ...ofEpoch, parentHash: bench.core.floor.hash, proposer: leader };
+    bench.say({ t: 'block', block: child });
+    const statement = { ...bench.statement(Notarize, 1, child, 0), epoch: 1 as Epoch };
+    bench.say({ t: 'certificate', certificate: bench.certificateOf(statement) });
+    bench.say({ t: 'block', block: child });
+    const finalized = bench.cast.some(({ kind, epoch }) => kind === Finalize && epoch === 1);
+    assert.equal(finalized, false, 'its own journal says that it gave that view up');
+    const again = bench.sent.some(({ message }) => message.t === 'vote' && message.vote === vote);
+    bench.wait(2 * simTiming.retryMs);
+    assert.ok(again || bench.sent.some(({ message }) => message.t === 'vote'));
   });
 });
 
