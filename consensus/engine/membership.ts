@@ -35,7 +35,7 @@ export function membershipOf(
 }
 
 const REMEDY =
-  'if another process has this key, stop it; the node signs again in the epoch after the next, and ' +
+  'if another process has this key, stop it; the node signs again two epochs from now, and ' +
   'mpbp validator rotate brings epochs and a new key; see docs/consensus.md';
 
 export function warnOfAbstention(log: Log, why: AbstainReason, epoch: Epoch): void {

@@ -1,12 +1,13 @@
 /** Real processes, commands as users type them, and a set that changes under a load of payments. */
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { toHex } from 'viem';
 import { ZERO_ADDRESS } from '#src/types/address.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
 import { council, encodeCall, registry } from '../../bin/commands/membership/contract.ts';
-import { Devnet, eventually, rpc } from './devnet.ts';
+import { Devnet, eventually, rpc, run } from './devnet.ts';
 import { cli, Joiner, Load, memberWords, Sender } from './joiner.ts';
 
 const payee = '0x00000000000000000000000000000000000ca502';
@@ -15,6 +16,8 @@ const setChanges = Number(process.env.MPBP_SET_CHANGES ?? 40);
 const stallMsMax = 10_000;
 const vote = 10n ** 18n;
 const fifth = 4;
+/** Of the least stake, so that the others are a quorum. */
+const killed = 2;
 
 type ValidatorSet = {
   epoch: string;
@@ -116,7 +119,7 @@ describe('a set that changes while payments go on', { timeout: 300_000 }, () => 
     await sameSets(4);
   });
 
-  it(`${setChanges} changes as fast as epochs allow`, async (t) => {
+  it(`${setChanges} changes, one validator killed now and then`, async (t) => {
     const senders = [0, 1, 2, 3, fifth].map(
       (index) => new Sender(first(), net.ready.chainId, memberWords(index)),
     );
@@ -124,7 +127,14 @@ describe('a set that changes while payments go on', { timeout: 300_000 }, () => 
     // The first has nearly a third: it begins by giving something back.
     const bonded = [true, false, false];
     let isIn = true;
+    let again: ChildProcess | null = null;
     for (let change = 0; change < setChanges; change++) {
+      // Every eighth change without one of them, by SIGKILL; it comes back in the next.
+      const isWithoutOne = change > 0 && change % 8 === 0;
+      if (isWithoutOne) {
+        if (again === null) net.kill(killed);
+        else again.kill('SIGKILL');
+      }
       const begun = performance.now();
       const epoch = await epochOf(first());
       if (change % 4 === 3) {
@@ -141,6 +151,7 @@ describe('a set that changes while payments go on', { timeout: 300_000 }, () => 
       }
       await eventually('the next epoch', async () => (await epochOf(first())) > epoch);
       tookMs.push(performance.now() - begun);
+      if (isWithoutOne) again = net.restart(killed);
     }
     const sorted = [...tookMs].sort((a, b) => a - b);
     const total = tookMs.reduce((sum, ms) => sum + ms, 0);
@@ -175,6 +186,19 @@ describe('a set that changes while payments go on', { timeout: 300_000 }, () => 
       assert.equal(distinct.size, 1, `block ${number}`);
     }
     t.diagnostic(`${top} blocks`);
+  });
+
+  it('prove the newest block over all epochs, to somebody without a node', async () => {
+    const file = join(net.dir, 'proof.json');
+    const taken = ['audit', 'proof', 'latest', '--out', file, '--rpc', urls()[1] ?? ''];
+    assert.equal((await run(taken)).code, 0);
+    const genesis = join(net.dir, 'genesis.json');
+    const report = await cli<{ final: boolean; epoch: number }>(
+      ...['audit', 'verify', file, '--genesis', genesis],
+    );
+    assert.equal(report.final, true);
+    // The newest block may be the last of its epoch.
+    assert.ok(report.epoch >= (await epochOf(first())) - 1);
   });
 
   it('leave records that an auditor finds sound', async () => {
