@@ -41,12 +41,14 @@ export class SimDisk {
   /** The journal is cut only below what the chain on disk makes unnecessary. */
   prune(floor: Floor, epoch: number): void {
     if (this.journal.length < 64) return;
-    const unsynced = this.journal.length - this.#synced;
-    this.journal = this.journal.filter((record) => {
+    const isKept = (record: JournalRecord) => {
       const at = record.t === 'vote' ? record.vote.statement : record.certificate.statement;
       return at.epoch === epoch ? at.view > floor.view : at.epoch > epoch;
-    });
-    this.#synced = Math.max(0, this.journal.length - unsynced);
+    };
+    const synced = this.journal.slice(0, this.#synced).filter(isKept);
+    const unsynced = this.journal.slice(this.#synced).filter(isKept);
+    this.journal = [...synced, ...unsynced];
+    this.#synced = synced.length;
   }
 
   copy(): SimDisk {
