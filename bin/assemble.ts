@@ -106,6 +106,7 @@ export async function assemble(options: {
     listen: config['p2p.listen'],
     peers: peers.dialled,
     allowed: () => peers.allowed,
+    essential: () => peers.essential,
     hello: concatBytes(utf8('mpbp/1'), params.electorate.networkId),
     limits: { ...DEFAULT_LIMITS, responseBytesMax: answerBytesMax },
     log: log.child('p2p'),

@@ -296,7 +296,7 @@ async function libp2pOptions(options: Libp2pCarrierOptions): Promise<Libp2pOptio
     ],
     connectionManager: {
       // Our own gate counts peers; each may hold two connections while a cross dial settles.
-      maxConnections: limits.peersMax * 2 + 1,
+      maxConnections: (limits.peersMax + limits.essentialPeersMax) * 2 + 1,
       maxIncomingPendingConnections: limits.handshakesPendingMax * 2,
       inboundConnectionThreshold: limits.socketsPerHostPerSecondMax,
       inboundUpgradeTimeout: limits.upgradeTimeoutMs,

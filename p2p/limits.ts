@@ -7,7 +7,9 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 
 export type NetworkLimits = {
-  /** Distinct peers connected at once. */
+  /** Distinct essential peers connected at once. */
+  essentialPeersMax: number;
+  /** Distinct peers connected at once, beside the essential ones. */
   peersMax: number;
   /** Inbound sockets whose handshake is not finished; one more evicts the oldest. */
   handshakesPendingMax: number;
@@ -53,6 +55,8 @@ export type NetworkLimits = {
 };
 
 export const DEFAULT_LIMITS: Readonly<NetworkLimits> = {
+  // Two peer ids, before and after a change, of every validator in force.
+  essentialPeersMax: 256,
   peersMax: 192,
   handshakesPendingMax: 640,
   socketsPerHostPerSecondMax: 2000,

@@ -37,6 +37,8 @@ export type { NetworkOptions } from '#p2p/options.ts';
 export type { PeerInfo } from '#p2p/peer.ts';
 export type { Penalty } from '#p2p/standing.ts';
 
+const NOBODY: ReadonlySet<string> = new Set();
+
 export class Network {
   readonly #options: NetworkOptions;
   readonly #limits: NetworkLimits;
@@ -199,9 +201,14 @@ export class Network {
     const peer = this.#peers.get(peerId);
     if (peer?.standing.isBanned(performance.now())) return false;
     if (peer !== undefined && peer.sessions.size > 0) return true;
+    // Counted apart: nobody takes a place of those that are essential.
+    const essential = this.#options.essential?.() ?? NOBODY;
+    const isEssential = essential.has(peerId);
     let others = 0;
-    for (const { sessions } of this.#peers.values()) if (sessions.size > 0) others++;
-    return others < this.#limits.peersMax;
+    for (const { id, sessions } of this.#peers.values()) {
+      if (sessions.size > 0 && essential.has(id) === isEssential) others++;
+    }
+    return others < (isEssential ? this.#limits.essentialPeersMax : this.#limits.peersMax);
   }
 
   #dialForEver(peerId: string, addresses: readonly string[]): void {

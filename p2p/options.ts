@@ -11,6 +11,11 @@ export type NetworkOptions = {
   peers: readonly { peerId: string; addresses: readonly string[] }[];
   /** Who may connect. Asked again at every handshake and heartbeat, so it may change. */
   allowed: () => ReadonlySet<string>;
+  /**
+   * Those among them without whom the caller does not get on: they have places of their own,
+   * however many others there are. None where it is left out.
+   */
+  essential?: () => ReadonlySet<string>;
   /** Opaque; a peer whose hello differs is another network or version, and is left. */
   hello: Uint8Array;
   limits: NetworkLimits;

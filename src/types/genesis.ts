@@ -17,8 +17,9 @@ import {
   genesisAllocMax,
   genesisBytesMax,
   genesisMembersMax,
+  ingressBytesMax,
 } from './limits.ts';
-import { isDialable, isPeerId } from './peerId.ts';
+import { formatIngress, isDialable, isPeerId } from './peerId.ts';
 import { asGas, asStake, asWei, type Gas, type Wei } from './units.ts';
 import { type Validator, validatorsMax } from './validatorSet.ts';
 
@@ -318,6 +319,12 @@ function readValidator(
     }
     return value;
   });
+  if (formatIngress({ peerId, addresses }).length > ingressBytesMax) {
+    throw new Stop(
+      `${path}.addresses`,
+      `are longer than ${ingressBytesMax} bytes with the peer id`,
+    );
+  }
   return {
     memberId,
     consensusKey,

@@ -24,4 +24,6 @@ export const genesisBytesMax = 16 * 1024 * 1024;
 export const genesisMembersMax = 1024;
 export const genesisAllocMax = 100_000;
 export const dialAddressesMax = 8;
+/** Peer id and addresses together: everybody reads them at every change of the members. */
+export const ingressBytesMax = 300;
 export const nameCharsMax = 128;

@@ -14,21 +14,18 @@ export function memberIdOf(text: string): Hash {
   return hashFromBytes(padded);
 }
 
-/** The text that gives exactly this id, where people can read it; else the id in hexadecimal. */
+/**
+ * The text that gives exactly this id, where it is plain ASCII; else the id in hexadecimal. The hash
+ * of a validator set covers it: nothing here may depend on the Unicode tables of the runtime.
+ */
 export function memberText(id: Hash): string {
   const bytes = hashToBytes(id);
   const length = bytes.indexOf(0);
-  try {
-    const text = decoder.decode(length < 0 ? bytes : bytes.subarray(0, length));
-    return isName(text) && memberIdOf(text) === id ? text : id;
-  } catch {
-    return id;
-  }
+  const text = String.fromCharCode(...(length < 0 ? bytes : bytes.subarray(0, length)));
+  return /^[A-Za-z0-9][A-Za-z0-9 ._&'()-]*$/.test(text) && memberIdOf(text) === id ? text : id;
 }
 
 /** Letters, digits and a few signs: a name never breaks a line, a log or a terminal. */
 export function isName(text: string): boolean {
   return /^[\p{L}\p{N}][\p{L}\p{N} ._&'()-]*$/u.test(text);
 }
-
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -2,9 +2,8 @@
  * How a node is found: its libp2p peer id, made of an Ed25519 key, and addresses to dial. Whoever
  * dials checks the id against the handshake.
  */
-import { isIPv4, isIPv6 } from 'node:net';
 import { bytesToUint, concatBytes } from '#src/lib/bytes.ts';
-import { dialAddressesMax } from './limits.ts';
+import { dialAddressesMax, ingressBytesMax } from './limits.ts';
 
 /** The text form of an Ed25519 libp2p key. */
 export function isPeerId(text: string): boolean {
@@ -20,10 +19,33 @@ export function isDialable(text: string): boolean {
   return kind === 'ip6' ? isIPv6(host) : /^\w([\w-]*\w)?(\.\w([\w-]*\w)?)*\.?$/.test(host);
 }
 
+/** Four numbers up to 255, without leading zeros. As `node:net` has it, and never otherwise. */
+export function isIPv4(text: string): boolean {
+  const parts = text.split('.');
+  return (
+    parts.length === 4 && parts.every((part) => /^(0|[1-9]\d{0,2})$/.test(part) && +part < 256)
+  );
+}
+
+/** RFC 4291, 2.2, without a zone: eight groups, or fewer and one `::`; the last two may be IPv4. */
+export function isIPv6(text: string): boolean {
+  const halves = text.split('::');
+  if (halves.length > 2) return false;
+  const groups = halves.map((half) => (half === '' ? [] : half.split(':')));
+  const last = groups.at(-1)?.at(-1) ?? '';
+  const hasIPv4 = last.includes('.');
+  if (hasIPv4 && !isIPv4(last)) return false;
+  const plain = hasIPv4 ? groups.flat().slice(0, -1) : groups.flat();
+  if (!plain.every((group) => /^[\da-fA-F]{1,4}$/.test(group))) return false;
+  const count = plain.length + (hasIPv4 ? 2 : 0);
+  return halves.length === 2 ? count < 8 : count === 8;
+}
+
 export type Ingress = { readonly peerId: string; readonly addresses: readonly string[] };
 
 /** `<peer id> <address> <address>…`, with one space between; null where it is anything else. */
 export function parseIngress(text: string): Ingress | null {
+  if (text.length > ingressBytesMax) return null;
   const [peerId = '', ...addresses] = text.split(' ');
   const count = addresses.length;
   if (!isPeerId(peerId) || count < 1 || count > dialAddressesMax) return null;

@@ -24,24 +24,29 @@ export type ValidatorSet = {
 
 export const validatorsMax = 128;
 
-export type SetRefusal = {
-  code: 'SET_EMPTY' | 'SET_TOO_LARGE' | 'SET_STAKE' | 'SET_KEY_TWICE' | 'SET_PEER_TWICE';
-};
+export type WeightRefusal = { code: 'SET_EMPTY' | 'SET_TOO_LARGE' | 'SET_STAKE' };
+export type SetRefusal = WeightRefusal | { code: 'SET_KEY_TWICE' | 'SET_PEER_TWICE' };
 
 /**
  * Whether these can be a set at all; null where they can. The one place that says so: genesis,
  * execution and restart all ask here.
  */
 export function checkValidatorSet(members: readonly Validator[]): SetRefusal | null {
-  if (members.length < 1) return { code: 'SET_EMPTY' };
-  if (members.length > validatorsMax) return { code: 'SET_TOO_LARGE' };
-  const total = members.reduce((sum, { stake }) => sum + stake, 0n);
-  const weightless = members.some(({ stake }) => stake < 1n);
-  if (weightless || total >= 1n << 63n) return { code: 'SET_STAKE' };
+  const refusal = checkWeights(members.map(({ stake }) => stake));
+  if (refusal !== null) return refusal;
   const keys = new Set(members.map(({ consensusKey }) => toHex(consensusKey)));
   if (keys.size < members.length) return { code: 'SET_KEY_TWICE' };
   const peers = new Set(members.map(({ peerId }) => peerId));
   return peers.size < members.length ? { code: 'SET_PEER_TWICE' } : null;
+}
+
+/** The part of it that weights alone decide. */
+export function checkWeights(stakes: readonly Stake[]): WeightRefusal | null {
+  if (stakes.length < 1) return { code: 'SET_EMPTY' };
+  if (stakes.length > validatorsMax) return { code: 'SET_TOO_LARGE' };
+  const total = stakes.reduce((sum, stake) => sum + stake, 0n);
+  const weightless = stakes.some((stake) => stake < 1n);
+  return weightless || total >= 1n << 63n ? { code: 'SET_STAKE' } : null;
 }
 
 /** Sorts and hashes. Whoever decoded the members has asked `checkValidatorSet`. */

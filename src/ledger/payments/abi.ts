@@ -162,7 +162,9 @@ export function uintWord(bits: number): WordType {
     },
     fromWord: (word) => {
       needZeros(word, 0, 32 - bytes);
-      return bytesToUint(word.subarray(32 - bytes));
+      let from = 32 - bytes;
+      while (from < 32 && word[from] === 0) from++;
+      return bytesToUint(word.subarray(from));
     },
   };
 }

@@ -23,8 +23,7 @@ import type { Address } from '#src/types/address.ts';
 import { type Hash, hashFromBytes, keccakHash } from '#src/types/hash.ts';
 import type { Log } from '#src/types/receipt.ts';
 import type { Height } from '#src/types/units.ts';
-import type { Overlay } from '../state/overlay.ts';
-import type { StateReader } from '../state/reader.ts';
+import type { StateReader, StateWriter } from '../state/reader.ts';
 import {
   codecOf,
   type Param,
@@ -49,7 +48,7 @@ export type View = {
 };
 
 export type Call = Omit<View, 'state'> & {
-  readonly state: Overlay;
+  readonly state: StateWriter;
   /** Of the native coin, with the contract already. */
   readonly value: bigint;
   emit(log: Log): void;

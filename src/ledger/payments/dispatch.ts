@@ -20,6 +20,7 @@ import {
   Revert,
 } from './contract.ts';
 import { contractAt } from './contracts.ts';
+import { MeteredState } from './meter.ts';
 
 export type Message = {
   readonly sender: Address;
@@ -83,12 +84,15 @@ class Run {
   readonly #state: Overlay;
   readonly #block: BlockFacts;
   readonly #gas: bigint;
+  /** The same for the whole message: what one contract has fetched is at hand for the next. */
+  readonly #metered: MeteredState;
   gasUsed = 0n;
 
   constructor(state: Overlay, block: BlockFacts, gas: bigint) {
     this.#state = state;
     this.#block = block;
     this.#gas = gas;
+    this.#metered = new MeteredState(state, (cost) => this.#spend(cost));
   }
 
   call(sender: Address, to: NativeContract, value: bigint, data: Uint8Array): Uint8Array {
@@ -122,7 +126,7 @@ class Run {
   #frame(sender: Address, self: Address, value: bigint): Call {
     const state = this.#state;
     return {
-      ...{ state, sender, value },
+      ...{ state: this.#metered, sender, value },
       block: this.#block,
       now: BigInt(Math.floor(this.#block.timestampMs / 1_000)),
       spend: (gas) => this.#spend(gas),

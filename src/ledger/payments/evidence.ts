@@ -8,16 +8,27 @@
 import { ed25519Verify } from '#src/crypto/ed25519.ts';
 import { bytesEqual, concatBytes } from '#src/lib/bytes.ts';
 import { type Hash, hashFromBytes, hashToBytes } from '#src/types/hash.ts';
-import { checkValidatorSet } from '#src/types/validatorSet.ts';
 import { decodeStatement, STATEMENT_BYTES, type Statement, VoteKind } from '#src/types/vote.ts';
 import type { StateReader } from '../state/reader.ts';
 import { GOVERNANCE } from './addresses.ts';
-import { type Call, hashKey } from './contract.ts';
+import { type Call, hashKey, type View } from './contract.ts';
 import { fail, log } from './validatorAbi.ts';
-import { enqueue, epochsRemembered, STATUS, store, wantedEntries } from './validatorStore.ts';
+import {
+  enqueue,
+  isWanted,
+  peerIdOf,
+  powerOf,
+  STATUS,
+  settlePeers,
+  store,
+  wantedPowers,
+} from './validatorStore.ts';
 
 const SIGNATURE_BYTES = 64;
 const BPS = 10_000n;
+/** Evidence of an epoch counts while any of these is not over; see `isInTime`. */
+const evidenceSecondsMin = 14n * 86_400n;
+const evidenceEpochsMin = 8n;
 
 /** The faults that are proven by two votes; null for none. */
 export function faultOf(first: VoteKind, second: VoteKind): bigint | null {
@@ -42,7 +53,7 @@ export function judge(call: Call, index: bigint, first: Uint8Array, second: Uint
   if (fault === null) throw fail('NoFault', BigInt(a.kind), BigInt(b.kind));
   const epoch = BigInt(a.epoch);
   const current = store.epoch.get(state);
-  if (epoch > current || epoch + epochsRemembered < current) {
+  if (!isInTime(call, epoch, current)) {
     throw fail('EvidenceOutOfTime', epoch, current);
   }
   const key = keyIn(state, index, epoch);
@@ -77,15 +88,32 @@ function readVote(state: StateReader, bytes: Uint8Array): SignedVote {
   return { bytes, signed, signature, statement: decoded.statement };
 }
 
+/**
+ * As long as stake that was bonded in that epoch may still wait to be withdrawn. Measured in time,
+ * for epochs are as short as their changes come.
+ */
+function isInTime({ state, now }: View, epoch: bigint, current: bigint): boolean {
+  if (epoch > current) return false;
+  if (epoch + evidenceEpochsMin >= current) return true;
+  const unbonding = store.unbondingSeconds.get(state);
+  const seconds = unbonding > evidenceSecondsMin ? unbonding : evidenceSecondsMin;
+  return now - store.epochs(epoch + 1n).beganAt.get(state) <= seconds;
+}
+
 /** The key that a validator signed with in an epoch; null where it was not in the set. */
 function keyIn(state: StateReader, index: bigint, epoch: bigint): Hash | null {
   const spans = store.keySpans(index);
-  for (let at = spans.length(state) - 1; at >= 0; at--) {
-    const { publicKey, fromEpoch, toEpoch } = spans.at(at).get(state);
-    if (toEpoch < epoch) return null;
-    if (fromEpoch <= epoch) return publicKey;
+  // By halves, the last that began by then: a validator may have had thousands of keys.
+  let low = 0;
+  let high = spans.length(state);
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (spans.at(middle).fromEpoch.get(state) <= epoch) low = middle + 1;
+    else high = middle;
   }
-  return null;
+  if (low === 0) return null;
+  const { publicKey, toEpoch } = spans.at(low - 1).get(state);
+  return toEpoch < epoch ? null : publicKey;
 }
 
 /** Coin that waits to be withdrawn answers for the fault like the stake that it was. */
@@ -106,12 +134,17 @@ function slash({ state, pay }: Call, index: bigint): bigint {
   return sum;
 }
 
-/** Out of the set at the next boundary; the last validator stays, for without it nothing ends. */
+/**
+ * Out of the set at the next boundary. The last validator stays for what it has left, for without
+ * it nothing ends; where it has nothing left it goes when there is another.
+ */
 function expel({ state }: Call, index: bigint): void {
-  const { status } = store.validators(index);
+  const validator = store.validators(index);
+  const { status, ingress } = validator;
   const before = status.get(state);
   status.set(state, STATUS.slashed);
-  const wanted = [...wantedEntries(state).values()];
-  if (checkValidatorSet(wanted)?.code === 'SET_EMPTY') status.set(state, before);
+  const couldStay = isWanted(before) && powerOf(validator.get(state)) >= 1n;
+  if (couldStay && wantedPowers(state).size === 0) status.set(state, before);
   enqueue(state, index);
+  settlePeers(state, index, peerIdOf({ ingress: ingress.get(state) }));
 }

@@ -8,16 +8,16 @@ import { formatIngress } from '#src/types/peerId.ts';
 import { asWei } from '#src/types/units.ts';
 import type { Overlay } from '../state/overlay.ts';
 import { VALIDATOR_REGISTRY } from './addresses.ts';
-import { addAccount, writeMember } from './consortiumRegistry.ts';
 import { contracts } from './contracts.ts';
 import { governanceSettings } from './governance.ts';
+import { addAccount, writeMember } from './memberStore.ts';
 import { setValues } from './storage.ts';
 import { beginSpan, putInForce, writeEpoch } from './validatorChanges.ts';
 import {
   KIND,
-  peerKey,
   store as registry,
   STATUS,
+  settlePeers,
   validatorSetIn,
   WEI_PER_POWER,
 } from './validatorStore.ts';
@@ -79,15 +79,16 @@ function foundValidators(state: Overlay, genesis: Genesis, networkId: Hash): voi
     view.stake.set(state, stake * WEI_PER_POWER);
     view.ingress.set(state, formatIngress(validator));
     registry.keyOwners(publicKey).set(state, index + 1n);
-    registry.peerOwners(peerKey(peerId)).set(state, index + 1n);
     const registrations = registry.registrations(memberId);
     registrations.set(state, registrations.get(state) + 1n);
     putInForce(state, index, validator);
+    settlePeers(state, index, peerId);
     beginSpan(state, index, 0n);
   }
   const indices = validators.map((_, at) => BigInt(at));
   setValues(registry.active, state, indices, 0n);
-  writeEpoch(state, 0n, 0n, validatorSetIn(state));
+  const beganAt = BigInt(genesis.timestamp);
+  writeEpoch(state, 0n, { startHeight: 0n, beganAt }, validatorSetIn(state));
   state.changeAccount(VALIDATOR_REGISTRY, (account) => ({
     ...account,
     balance: asWei(foundingStake(genesis)),

@@ -14,7 +14,6 @@ import type { Hash } from '#src/types/hash.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
 import type { StateReader } from '../state/reader.ts';
 import { GOVERNANCE } from './addresses.ts';
-import { isVoter, standingOf, votersIn, votesSince } from './consortiumRegistry.ts';
 import {
   type Call,
   commonErrors,
@@ -24,6 +23,7 @@ import {
   long,
   Revert,
 } from './contract.ts';
+import { isVoter, standingOf, votersIn, votesSince } from './memberStore.ts';
 import {
   address,
   array,

@@ -12,22 +12,22 @@ import { bytesToUint, concatBytes, type Hex, uintToBytes, utf8 } from '#src/lib/
 import { assert } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
-import { type Overlay, trimSlot } from '../state/overlay.ts';
-import type { StateReader } from '../state/reader.ts';
+import { trimSlot } from '../state/overlay.ts';
+import type { StateReader, StateWriter } from '../state/reader.ts';
 import { addressWord, boolWord, bytesWord, uintWord, type WordType } from './abi.ts';
 
 export type Item<T> = {
   get(state: StateReader): T;
-  set(state: Overlay, value: T): void;
+  set(state: StateWriter, value: T): void;
 };
 
 export type Items<V> = {
   length(state: StateReader): number;
   at(index: number): V;
   /** The place after the last, which then counts. */
-  push(state: Overlay): V;
+  push(state: StateWriter): V;
   /** Forgets the last; what it held has to be cleared before. */
-  pop(state: Overlay): void;
+  pop(state: StateWriter): void;
 };
 
 /** Where a value is: an account's slot, and the byte in it from the low end. */
@@ -69,11 +69,13 @@ export const string: Kind<Item<string>> = {
   at: (place) => {
     const raw = byteString(place);
     return {
-      get: (state) => new TextDecoder().decode(raw.get(state)),
+      get: (state) => decoder.decode(raw.get(state)),
       set: (state, value) => raw.set(state, utf8(value)),
     };
   },
 };
+
+const decoder = new TextDecoder();
 
 export function struct<F extends Fields>(fields: F): Kind<StructView<F>> {
   const { slots } = layoutOf(fields);
@@ -102,13 +104,46 @@ export function mapping<T, V>(key: WordKind<T>, kind: Kind<V>): Kind<(key: T) =>
     bytes: 32,
     slots: 1n,
     at: ({ account, slot }) => {
-      const base = uintToBytes(slot, 32);
+      const known = slotsKnown(slot);
       return (value) => {
-        const hash = keccak256(concatBytes(key.word.toWord(value), base));
-        return kind.at({ account, slot: bytesToUint(hash), byte: 0 });
+        let place = known.get(value);
+        if (place === undefined) {
+          const preimage = concatBytes(key.word.toWord(value), uintToBytes(slot, 32));
+          place = bytesToUint(keccak256(preimage));
+          if (known.size < slotsKnownMax) known.set(value, place);
+        }
+        return kind.at({ account, slot: place, byte: 0 });
       };
     },
   };
+}
+
+/** Where a small mapping's values are, for the slots of variables: the same keys come again. */
+const slotsKnownMax = 1_024;
+const slotsByBase = new Map<bigint, Map<unknown, bigint>>();
+
+const slotsBehind = new Map<bigint, bigint>();
+
+/** Where what does not fit a slot goes on. */
+function slotBehind(slot: bigint): bigint {
+  let behind = slotsBehind.get(slot);
+  if (behind === undefined) {
+    behind = bytesToUint(keccak256(uintToBytes(slot, 32)));
+    if (slotsBehind.size >= slotsKnownMax) slotsBehind.clear();
+    slotsBehind.set(slot, behind);
+  }
+  return behind;
+}
+
+/** Nested mappings are not remembered: their slots are without end. */
+function slotsKnown(base: bigint): Map<unknown, bigint> {
+  if (base > 255n) return new Map();
+  let known = slotsByBase.get(base);
+  if (known === undefined) {
+    known = new Map();
+    slotsByBase.set(base, known);
+  }
+  return known;
 }
 
 export function array<V>(kind: Kind<V>): Kind<Items<V>> {
@@ -120,7 +155,7 @@ export function array<V>(kind: Kind<V>): Kind<Items<V>> {
       const length = uint(256).at(place);
       const { account, slot } = place;
       const at = (index: number) => {
-        const base = bytesToUint(keccak256(uintToBytes(slot, 32)));
+        const base = slotBehind(slot);
         const row = BigInt(Math.floor(index / perSlot)) * kind.slots;
         const byte = (index % perSlot) * kind.bytes;
         return kind.at({ account, slot: (base + row) & SLOT_MASK, byte });
@@ -152,7 +187,7 @@ export function valuesOf<T>(items: Items<Item<T>>, state: StateReader): T[] {
 /** Replaces a list of single values; places that fall away are cleared. */
 export function setValues<T>(
   items: Items<Item<T>>,
-  state: Overlay,
+  state: StateWriter,
   values: readonly T[],
   cleared: T,
 ): void {
@@ -177,7 +212,7 @@ export function readSlot(state: StateReader, account: Address, slot: bigint): Ui
   return word;
 }
 
-function writeSlot(state: Overlay, account: Address, slot: bigint, word: Uint8Array): void {
+function writeSlot(state: StateWriter, account: Address, slot: bigint, word: Uint8Array): void {
   state.setSlot(account, slotKey(slot), trimSlot(word));
 }
 
@@ -197,9 +232,13 @@ function single<T>(word: WordType): WordKind<T> {
       const from = 32 - byte - width;
       return {
         get: (state) => {
-          const part = readSlot(state, account, slot).subarray(from, from + width);
+          // Without leading zeros: of the part there may be less than its width, or nothing.
+          const stored = state.slot(account, slotKey(slot));
+          const end = stored.length - byte;
+          const begin = end > width ? end - width : 0;
           const value = new Uint8Array(32);
-          value.set(part, isLeft ? 0 : 32 - width);
+          const rightEdge = isLeft ? width : 32;
+          for (let at = begin; at < end; at++) value[rightEdge - end + at] = stored[at] ?? 0;
           return word.fromWord(value) as T;
         },
         set: (state, value) => {
@@ -216,10 +255,9 @@ function single<T>(word: WordType): WordKind<T> {
 
 /** Up to 31 bytes stand in the slot with twice their length; more stand from its keccak on. */
 function byteString({ account, slot }: Place): Item<Uint8Array> {
-  const base = () => bytesToUint(keccak256(uintToBytes(slot, 32)));
   const lengthOf = (word: Uint8Array) => {
     const last = word[31] ?? 0;
-    return last % 2 === 0 ? last / 2 : Number((bytesToUint(word) - 1n) / 2n);
+    return last % 2 === 0 ? last / 2 : (Number(bytesToUint(word.subarray(26))) - 1) / 2;
   };
   const rows = (length: number) => (length < 32 ? 0 : Math.ceil(length / 32));
   return {
@@ -228,10 +266,12 @@ function byteString({ account, slot }: Place): Item<Uint8Array> {
       const length = lengthOf(word);
       if (length < 32) return word.slice(0, length);
       const whole = new Uint8Array(rows(length) * 32);
+      const from = slotBehind(slot);
       for (let row = 0; row < rows(length); row++) {
-        whole.set(readSlot(state, account, (base() + BigInt(row)) & SLOT_MASK), 32 * row);
+        const part = state.slot(account, slotKey((from + BigInt(row)) & SLOT_MASK));
+        whole.set(part, 32 * row + 32 - part.length);
       }
-      return whole.slice(0, length);
+      return whole.subarray(0, length);
     },
     set: (state, value) => {
       const before = rows(lengthOf(readSlot(state, account, slot)));
@@ -242,10 +282,11 @@ function byteString({ account, slot }: Place): Item<Uint8Array> {
         head[31] = 2 * value.length;
       } else head.set(uintToBytes(2n * BigInt(value.length) + 1n, 32));
       writeSlot(state, account, slot, head);
+      const from = before + after > 0 ? slotBehind(slot) : 0n;
       for (let row = 0; row < Math.max(before, after); row++) {
         const part = new Uint8Array(32);
         part.set(value.subarray(32 * row, row < after ? 32 * row + 32 : 0));
-        writeSlot(state, account, (base() + BigInt(row)) & SLOT_MASK, part);
+        writeSlot(state, account, (from + BigInt(row)) & SLOT_MASK, part);
       }
     },
   };

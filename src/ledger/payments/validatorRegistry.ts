@@ -15,26 +15,31 @@ import { type Hash, hashFromBytes, hashToBytes } from '#src/types/hash.ts';
 import { parseIngress } from '#src/types/peerId.ts';
 import { encodePossession } from '#src/types/possession.ts';
 import { GOVERNANCE, VALIDATOR_REGISTRY } from './addresses.ts';
-import { actsFor, isActiveMember, isAdminOf, ROLE, standingOf } from './consortiumRegistry.ts';
 import { type Call, defineContract } from './contract.ts';
 import { judge } from './evidence.ts';
+import { actsFor, isActiveMember, isAdminOf, ROLE, standingOf } from './memberStore.ts';
 import { fail, log, validatorAbi } from './validatorAbi.ts';
 import { readyAgeBlocksMax } from './validatorChanges.ts';
 import { bond, needPossible, needShare, unbond, withdraw } from './validatorStake.ts';
 import {
   enqueue,
+  isWanted,
   KIND,
+  ownerOfPeer,
   POWER_END,
-  peerKey,
+  peerIdOf,
   powerOf,
   STATUS,
+  settlePeers,
   store,
   type ValidatorView,
+  weigh,
 } from './validatorStore.ts';
 import { epochAt, operatorsInForce, publicRecord, recordsInForce } from './validatorViews.ts';
 
+export { nodeDirectory } from './nodeDirectory.ts';
 export { hasPendingChanges } from './validatorChanges.ts';
-export { nodeDirectory, validatorSetIn } from './validatorStore.ts';
+export { validatorSetIn } from './validatorStore.ts';
 
 const registrationsPerMemberMax = 32n;
 
@@ -52,7 +57,10 @@ export const validatorRegistry = defineContract({
         const { state } = call;
         const validator = known(call, index);
         needStatus(call, index, STATUS.registered, STATUS.inactive);
+        const peerId = peerIdOf({ ingress: validator.ingress.get(state) });
+        needFreePeer(call, index, peerId);
         validator.status.set(state, STATUS.approved);
+        settlePeers(state, index, peerId);
         const power = powerOf(validator.get(state));
         call.emit(log('ValidatorActivated', index, power, nextBoundary(call) + 1n));
       },
@@ -70,7 +78,7 @@ export const validatorRegistry = defineContract({
         if (power >= POWER_END) throw fail('PowerTooLarge', index);
         const before = validator.power.get(state);
         validator.power.set(state, power);
-        if (isWanted(call, validator)) {
+        if (isWanted(validator.status.get(state))) {
           if (power < 1n) throw fail('PowerTooSmall', index);
           enqueue(state, index);
           needPossible(call, index);
@@ -84,16 +92,19 @@ export const validatorRegistry = defineContract({
         const validator = owned(call, index);
         needAccount(feeRecipient);
         validator.feeRecipient.set(call.state, feeRecipient);
-        if (isWanted(call, validator)) enqueue(call.state, index);
+        if (isWanted(validator.status.get(call.state))) enqueue(call.state, index);
       },
     },
     setIngress: {
       gas: 80_000n,
       run: (call, index, ingress) => {
         const validator = owned(call, index);
-        takePeer(call, index, ingress);
-        validator.ingress.set(call.state, ingress);
-        if (isWanted(call, validator)) enqueue(call.state, index);
+        const { state } = call;
+        const peerId = needIngress(call, index, ingress);
+        const before = peerIdOf({ ingress: validator.ingress.get(state) });
+        validator.ingress.set(state, ingress);
+        settlePeers(state, index, before, peerId);
+        if (isWanted(validator.status.get(state))) enqueue(state, index);
       },
     },
     bond: {
@@ -155,7 +166,7 @@ function register(
     throw fail('TooManyRegistrations', registrationsPerMemberMax);
   }
   const index = store.count.get(state);
-  takePeer(call, index, ingress);
+  needIngress(call, index, ingress);
   const key = takeKey(call, index, publicKey, proof, sender);
   registrations.set(state, count + 1n);
   store.count.set(state, index + 1n);
@@ -178,10 +189,14 @@ function deactivate(call: Call, index: bigint): void {
   const { registered, approved, ready, active, leaving, inactive } = STATUS;
   needStatus(call, index, registered, approved, ready, active);
   const isInForce = validator.inForce.power.get(state) > 0n;
-  const wasWanted = isWanted(call, validator);
+  const wasWanted = isWanted(validator.status.get(state));
   validator.status.set(state, isInForce ? leaving : inactive);
   if (isInForce) enqueue(state, index);
-  else validator.deactivatedAtHeight.set(state, call.block.height);
+  else {
+    validator.deactivatedAtHeight.set(state, call.block.height);
+    weigh(state, index);
+    settlePeers(state, index, peerIdOf({ ingress: validator.ingress.get(state) }));
+  }
   if (wasWanted) needPossible(call, index);
   const last = isInForce ? nextBoundary(call) : call.block.height;
   call.emit(log('ValidatorDeactivated', index, last + 1n));
@@ -199,7 +214,7 @@ function rotate(call: Call, index: bigint, publicKey: Uint8Array, proof: Uint8Ar
   validator.publicKey.set(state, key);
   // After a fault: a new key is what makes it a candidate again.
   if (status === STATUS.slashed) validator.status.set(state, STATUS.registered);
-  if (isWanted(call, validator)) enqueue(state, index);
+  if (isWanted(validator.status.get(state))) enqueue(state, index);
   call.emit(log('ValidatorRotated', index, hashToBytes(before), publicKey));
 }
 
@@ -252,23 +267,22 @@ function needStatus({ state }: Call, index: bigint, ...allowed: readonly bigint[
   if (!allowed.includes(status)) throw fail('WrongStatus', index, status);
 }
 
-function isWanted({ state }: Call, { status }: ValidatorView): boolean {
-  const now = status.get(state);
-  return now === STATUS.ready || now === STATUS.active;
-}
-
 /** Coin at a reserved address would be nobody's, or spoil a contract's sums. */
 function needAccount(account: Address): void {
   if (account === ZERO_ADDRESS || isReservedAddress(account)) throw fail('InvalidAccount', account);
 }
 
-function takePeer({ state }: Call, index: bigint, text: string): void {
+/** Its peer id. A candidate only says it; whom the members admit then has it. */
+function needIngress(call: Call, index: bigint, text: string): string {
   const ingress = parseIngress(text);
   if (ingress === null) throw fail('InvalidIngress', text);
-  const owner = store.peerOwners(peerKey(ingress.peerId));
-  const before = owner.get(state);
-  if (before !== 0n && before !== index + 1n) throw fail('PeerTaken', ingress.peerId);
-  owner.set(state, index + 1n);
+  needFreePeer(call, index, ingress.peerId);
+  return ingress.peerId;
+}
+
+function needFreePeer({ state }: Call, index: bigint, peerId: string): void {
+  const owner = ownerOfPeer(state, peerId);
+  if (owner !== null && owner !== index) throw fail('PeerTaken', peerId);
 }
 
 function takeKey(

@@ -1,24 +1,21 @@
 /** Coin that validators answer with, and the weight that it gives them. */
 import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
-import { checkValidatorSet, validatorsMax } from '#src/types/validatorSet.ts';
+import { checkWeights, validatorsMax } from '#src/types/validatorSet.ts';
 import { GOVERNANCE } from './addresses.ts';
 import type { Call } from './contract.ts';
 import { fail, log } from './validatorAbi.ts';
 import {
   enqueue,
+  isWanted,
   KIND,
   POWER_END,
   powerOf,
-  STATUS,
   store,
-  type ValidatorRecord,
-  wantedEntries,
+  wantedPowers,
 } from './validatorStore.ts';
 
 /** Amounts of one validator that wait; a withdrawal frees their places. */
 const unbondingsMax = 16;
-/** A validator that wants to be weighed: each one of the set has to be read. */
-const GAS_PER_VALIDATOR = 5_000n;
 
 export function bond(call: Call, index: bigint, token: Address, amount: bigint): void {
   const { state, value } = call;
@@ -36,13 +33,14 @@ export function unbond(call: Call, index: bigint, amount: bigint): void {
   const before = store.validators(index).get(state);
   const { stake, kind, inForce } = before;
   if (amount === 0n || amount > stake) throw fail('StakeTooSmall', index, stake);
-  if (!isWanted(before) && inForce.power > 0n) throw fail('StillInForce', index);
+  if (!isWanted(before.status) && inForce.power > 0n) throw fail('StillInForce', index);
   const unbondings = store.unbondings(index);
   if (unbondings.length(state) >= unbondingsMax) {
     throw fail('TooManyUnbondings', BigInt(unbondingsMax));
   }
   const power = powerOf({ ...before, stake: stake - amount });
-  if (isWanted(before) && kind === KIND.stake && power < 1n) throw fail('PowerTooSmall', index);
+  if (isWanted(before.status) && kind === KIND.stake && power < 1n)
+    throw fail('PowerTooSmall', index);
   changeStake(call, index, stake - amount);
   const withdrawableAt = now + store.unbondingSeconds.get(state);
   unbondings.push(state).set(state, { amount, withdrawableAt });
@@ -76,7 +74,7 @@ function changeStake(call: Call, index: bigint, stake: bigint): void {
   const power = powerOf(record);
   if (power >= POWER_END) throw fail('PowerTooLarge', index);
   if (power === before) return;
-  if (isWanted(record)) {
+  if (isWanted(record.status)) {
     enqueue(state, index);
     needPossible(call, index);
     if (power > before) needShare(call, index);
@@ -86,17 +84,13 @@ function changeStake(call: Call, index: bigint, stake: bigint): void {
 
 /** Whether the set that is asked for, this change included, can be one. */
 export function needPossible(call: Call, index: bigint): void {
-  const entries = [...wantedEntries(call.state).values()];
-  call.spend(GAS_PER_VALIDATOR * BigInt(entries.length));
-  switch (checkValidatorSet(entries)?.code) {
+  switch (checkWeights([...wantedPowers(call.state).values()])?.code) {
     case 'SET_EMPTY':
       throw fail('LastValidator', index);
     case 'SET_TOO_LARGE':
       throw fail('TooManyValidators', BigInt(validatorsMax));
     case 'SET_STAKE':
       throw fail('PowerTooLarge', index);
-    case 'SET_KEY_TWICE':
-    case 'SET_PEER_TWICE':
     case undefined:
       return;
   }
@@ -105,12 +99,8 @@ export function needPossible(call: Call, index: bigint): void {
 /** One third alone can halt the network: nobody gets there without governance. */
 export function needShare(call: Call, index: bigint): void {
   if (call.sender === GOVERNANCE) return;
-  const entries = wantedEntries(call.state);
-  const own = entries.get(index)?.stake ?? 0n;
-  const total = [...entries.values()].reduce((sum, { stake }) => sum + stake, 0n);
-  if (entries.size >= 4 && 3n * own >= total) throw fail('ShareTooLarge', index, own, total);
-}
-
-function isWanted({ status }: ValidatorRecord): boolean {
-  return status === STATUS.ready || status === STATUS.active;
+  const powers = wantedPowers(call.state);
+  const own = powers.get(index) ?? 0n;
+  const total = [...powers.values()].reduce((sum, power) => sum + power, 0n);
+  if (powers.size >= 4 && 3n * own >= total) throw fail('ShareTooLarge', index, own, total);
 }

@@ -7,15 +7,13 @@
  * 6 keyOwners, 7 peerOwners, 8 keySpans, 9 punished, 10 unbondings, 11 registrations.
  */
 import { utf8 } from '#src/lib/bytes.ts';
-import { hashToBytes } from '#src/types/hash.ts';
+import { type Hash, hashToBytes } from '#src/types/hash.ts';
 import { memberText } from '#src/types/memberId.ts';
-import { parseIngress, peerIdOfKey } from '#src/types/peerId.ts';
+import { parseIngress } from '#src/types/peerId.ts';
 import type { Stake } from '#src/types/units.ts';
 import { makeValidatorSet, type Validator, type ValidatorSet } from '#src/types/validatorSet.ts';
-import type { Overlay } from '../state/overlay.ts';
-import type { StateReader } from '../state/reader.ts';
+import type { StateReader, StateWriter } from '../state/reader.ts';
 import { VALIDATOR_REGISTRY } from './addresses.ts';
-import { allowedNodes } from './consortiumRegistry.ts';
 import { hashKey } from './contract.ts';
 import {
   address,
@@ -61,6 +59,8 @@ export const store = storage(VALIDATOR_REGISTRY, {
       /** Of kind 1; that of kind 0 follows the stake. */
       power: uint(64),
       isQueued: bool,
+      /** What waits for it is more than its fee recipient and its peer id. */
+      isWeighty: bool,
       feeRecipient: address,
       addedAtHeight: uint(64),
       deactivatedAtHeight: uint(64),
@@ -84,16 +84,24 @@ export const store = storage(VALIDATOR_REGISTRY, {
   unbondingSeconds: uint(48),
   epochBlocksMin: uint(32),
   slashBps: uint(16),
+  /** How many validators are weighty: blocks are made until their epoch ends. */
+  weighty: uint(32),
   networkId: bytes32,
   active: array(uint(64)),
   queue: array(uint(64)),
   epochs: mapping(
     uint(64),
-    struct({ setHash: bytes32, startHeight: uint(64), totalPower: uint(64) }),
+    struct({
+      setHash: bytes32,
+      startHeight: uint(64),
+      totalPower: uint(64),
+      /** Unix seconds of the block that ended the epoch before. */
+      beganAt: uint(48),
+    }),
   ),
   /** Index + 1 of whoever had this key first; nobody else ever gets it. */
   keyOwners: mapping(bytes32, uint(64)),
-  /** By keccak256 of the peer id's text. */
+  /** Index + 1 of the admitted validator that has it, by keccak256 of the peer id's text. */
   peerOwners: mapping(bytes32, uint(64)),
   /** The keys that a validator signed with, and in which epochs, the last one included. */
   keySpans: mapping(
@@ -110,8 +118,9 @@ export const STILL = (1n << 64n) - 1n;
 
 export type ValidatorView = ReturnType<typeof store.validators>;
 export type ValidatorRecord = ReturnType<ValidatorView['get']>;
+export type Weight = Pick<ValidatorRecord, 'kind' | 'power' | 'stake'>;
 
-export function powerOf({ kind, power, stake }: ValidatorRecord): bigint {
+export function powerOf({ kind, power, stake }: Weight): bigint {
   return kind === KIND.stake ? stake / WEI_PER_POWER : power;
 }
 
@@ -146,7 +155,7 @@ export function entryInForce(state: StateReader, index: bigint): Validator {
 /** As it shall be; null for one that shall not be in the set, or has lost its weight to a fault. */
 export function entryWanted(record: ValidatorRecord): Validator | null {
   const { status, memberId, operator, publicKey, feeRecipient } = record;
-  if (status !== STATUS.ready && status !== STATUS.active) return null;
+  if (!isWanted(status)) return null;
   if (powerOf(record) < 1n) return null;
   return {
     consensusKey: hashToBytes(publicKey),
@@ -157,57 +166,90 @@ export function entryWanted(record: ValidatorRecord): Validator | null {
   };
 }
 
-/** The set as it shall be once all that waits has taken effect, by index. */
-export function wantedEntries(state: StateReader): Map<bigint, Validator> {
-  const indices = new Set([...activeIndices(state), ...valuesOf(store.queue, state)]);
-  const entries = new Map<bigint, Validator>();
-  for (const index of [...indices].sort(byNumber)) {
-    const entry = entryWanted(store.validators(index).get(state));
-    if (entry !== null) entries.set(index, entry);
-  }
-  return entries;
+/** The votes that a validator asks for; 0 for one that shall not be in the set. */
+function powerWanted(state: StateReader, index: bigint): bigint {
+  const { status, kind, power, stake } = store.validators(index);
+  if (!isWanted(status.get(state))) return 0n;
+  return powerOf({ kind: kind.get(state), power: power.get(state), stake: stake.get(state) });
 }
+
+/** The votes of the set as it shall be once all that waits has taken effect, by index. */
+export function wantedPowers(state: StateReader): Map<bigint, Stake> {
+  const indices = new Set([...activeIndices(state), ...valuesOf(store.queue, state)]);
+  const powers = new Map<bigint, Stake>();
+  for (const index of [...indices].sort(byNumber)) {
+    const power = powerWanted(state, index);
+    if (power > 0n) powers.set(index, power as Stake);
+  }
+  return powers;
+}
+
+export function isWanted(status: bigint): boolean {
+  return status === STATUS.ready || status === STATUS.active;
+}
+
+/** The members have said yes to it, and it is not out again. */
+export function isAdmitted(status: bigint, isInForce: boolean): boolean {
+  const { approved, ready, active, leaving } = STATUS;
+  return isInForce || [approved, ready, active, leaving].some((one) => one === status);
+}
+
+// --- the queue -----------------------------------------------------------------------------------
 
 /** The next boundary will look at this validator. */
-export function enqueue(state: Overlay, index: bigint): void {
+export function enqueue(state: StateWriter, index: bigint): void {
   const { isQueued } = store.validators(index);
-  if (isQueued.get(state)) return;
-  isQueued.set(state, true);
-  store.queue.push(state).set(state, index);
+  if (!isQueued.get(state)) {
+    isQueued.set(state, true);
+    store.queue.push(state).set(state, index);
+  }
+  weigh(state, index);
 }
 
-/** Epochs after which a validator that left is no longer let in; evidence counts as long. */
-export const epochsRemembered = 8n;
+/** After every change of what is asked or in force: whether it is worth the end of an epoch. */
+export function weigh(state: StateWriter, index: bigint): void {
+  const { inForce, publicKey } = store.validators(index);
+  const wanted = powerWanted(state, index);
+  const rotates = wanted > 0n && publicKey.get(state) !== inForce.publicKey.get(state);
+  setWeighty(state, index, wanted !== inForce.power.get(state) || rotates);
+}
+
+export function setWeighty(state: StateWriter, index: bigint, is: boolean): void {
+  const { isWeighty } = store.validators(index);
+  if (isWeighty.get(state) === is) return;
+  isWeighty.set(state, is);
+  store.weighty.set(state, store.weighty.get(state) + (is ? 1n : -1n));
+}
+
+// --- peer ids ------------------------------------------------------------------------------------
+
+/** Index of the admitted validator that has this peer id; null where it is free. */
+export function ownerOfPeer(state: StateReader, peerId: string): bigint | null {
+  const owner = store.peerOwners(peerKey(peerId)).get(state);
+  return owner === 0n ? null : owner - 1n;
+}
+
+export function memberOfPeer(state: StateReader, peerId: string): Hash | null {
+  const owner = ownerOfPeer(state, peerId);
+  return owner === null ? null : store.validators(owner).memberId.get(state);
+}
 
 /**
- * Whom to let in: validators, candidates, those that left a little while ago and may still have to
- * hand out blocks, and the nodes that members have named.
+ * An admitted validator has the peer id that it asks for and the one that it has in this epoch, and
+ * nobody has any other. After every change, for each peer id that it may concern.
  */
-export function nodeDirectory(
-  state: StateReader,
-): { readonly peerId: string; readonly addresses: readonly string[] }[] {
-  const found = new Map<string, readonly string[]>();
-  const epoch = store.epoch.get(state);
-  for (let index = 0n; index < store.count.get(state); index++) {
-    const record = store.validators(index).get(state);
-    const { status, inForce } = record;
-    const isOut = status === STATUS.inactive || status === STATUS.slashed;
-    if (isOut && inForce.power === 0n && !signedSince(state, index, epoch)) continue;
-    const ingress = parseIngress(record.ingress);
-    if (ingress !== null) found.set(ingress.peerId, ingress.addresses);
-    if (inForce.power > 0n && !found.has(inForce.peerId)) found.set(inForce.peerId, []);
+export function settlePeers(state: StateWriter, index: bigint, ...peerIds: string[]): void {
+  const { status, inForce, ingress } = store.validators(index);
+  const isInForce = inForce.power.get(state) > 0n;
+  const isIn = isAdmitted(status.get(state), isInForce);
+  const asked = isIn ? peerIdOf({ ingress: ingress.get(state) }) : '';
+  const current = isInForce ? inForce.peerId.get(state) : '';
+  for (const peerId of peerIds) {
+    if (peerId === '') continue;
+    const owner = store.peerOwners(peerKey(peerId));
+    if (peerId === asked || peerId === current) owner.set(state, index + 1n);
+    else if (owner.get(state) === index + 1n) owner.set(state, 0n);
   }
-  for (const key of allowedNodes(state)) {
-    const peerId = peerIdOfKey(hashToBytes(key));
-    if (!found.has(peerId)) found.set(peerId, []);
-  }
-  return [...found].map(([peerId, addresses]) => ({ peerId, addresses }));
-}
-
-function signedSince(state: StateReader, index: bigint, epoch: bigint): boolean {
-  const spans = store.keySpans(index);
-  const count = spans.length(state);
-  return count > 0 && spans.at(count - 1).toEpoch.get(state) + epochsRemembered >= epoch;
 }
 
 export function byNumber(a: bigint, b: bigint): number {

@@ -3,15 +3,19 @@ import type { Address } from '#src/types/address.ts';
 import { hashToBytes } from '#src/types/hash.ts';
 import type { StateReader } from '../state/reader.ts';
 import type { View } from './contract.ts';
-import { activeIndices, powerOf, store, validatorSetIn } from './validatorStore.ts';
+import { activeIndices, powerOf, store } from './validatorStore.ts';
 
 const GAS_PER_VALIDATOR = 5_000n;
 
 /** As Besu's tools ask for them; in the order of the set. */
 export function operatorsInForce({ state, spend }: View): readonly Address[] {
-  const { validators } = validatorSetIn(state);
-  spend(GAS_PER_VALIDATOR * BigInt(validators.length));
-  return validators.map(({ operator }) => operator);
+  const indices = activeIndices(state);
+  spend(GAS_PER_VALIDATOR * BigInt(indices.length));
+  const all = indices.map((index) => {
+    const { operator, inForce } = store.validators(index);
+    return { operator: operator.get(state), key: hashToBytes(inForce.publicKey.get(state)) };
+  });
+  return all.sort((a, b) => compareBytes(a.key, b.key)).map(({ operator }) => operator);
 }
 
 /** With the keys, weights and fee recipients of this epoch, in the order of the set. */
@@ -19,21 +23,35 @@ export function recordsInForce({ state, spend }: View) {
   const indices = activeIndices(state);
   spend(GAS_PER_VALIDATOR * BigInt(indices.length));
   const records = indices.map((index) => {
-    const { publicKey, power, feeRecipient } = store.validators(index).inForce.get(state);
-    const key = hashToBytes(publicKey);
-    return { ...publicRecord(state, index), publicKey: key, votingPower: power, feeRecipient };
+    const { publicKey, power, feeRecipient } = store.validators(index).inForce;
+    const key = hashToBytes(publicKey.get(state));
+    const inForce = { votingPower: power.get(state), feeRecipient: feeRecipient.get(state) };
+    return { ...publicRecord(state, index), publicKey: key, ...inForce };
   });
   return records.sort((a, b) => compareBytes(a.publicKey, b.publicKey));
 }
 
+/** Only what is shown is read: every word has its price. */
 export function publicRecord(state: StateReader, index: bigint) {
-  const record = store.validators(index).get(state);
-  const { memberId, operator, kind, status, stake, feeRecipient, ingress } = record;
-  const { addedAtHeight, deactivatedAtHeight } = record;
+  const validator = store.validators(index);
+  const weight = {
+    kind: validator.kind.get(state),
+    power: validator.power.get(state),
+    stake: validator.stake.get(state),
+  };
   return {
-    ...{ index, memberId, operator, publicKey: hashToBytes(record.publicKey), kind, status },
-    ...{ votingPower: powerOf(record), stake, feeRecipient, ingress },
-    ...{ addedAtHeight, deactivatedAtHeight },
+    index,
+    memberId: validator.memberId.get(state),
+    operator: validator.operator.get(state),
+    publicKey: hashToBytes(validator.publicKey.get(state)),
+    kind: weight.kind,
+    status: validator.status.get(state),
+    votingPower: powerOf(weight),
+    stake: weight.stake,
+    feeRecipient: validator.feeRecipient.get(state),
+    ingress: validator.ingress.get(state),
+    addedAtHeight: validator.addedAtHeight.get(state),
+    deactivatedAtHeight: validator.deactivatedAtHeight.get(state),
   };
 }
 

@@ -16,6 +16,11 @@ export type StateReader = {
   trieNode(owner: Address | null, path: Nibbles): Uint8Array | null;
 };
 
+/** What a contract writes its storage through. */
+export type StateWriter = StateReader & {
+  setSlot(address: Address, key: SlotKey, value: Uint8Array): void;
+};
+
 /** What a block changed, in the terms of the tables; null deletes. */
 export type StateChanges = {
   readonly accounts: ReadonlyMap<Address, Account | null>;

@@ -2,11 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ed25519Sign } from '#src/crypto/ed25519.ts';
 import { GOVERNANCE, VALIDATOR_REGISTRY } from '#src/ledger/payments/addresses.ts';
-import {
-  hasPendingChanges,
-  nodeDirectory,
-  validatorSetIn,
-} from '#src/ledger/payments/validatorRegistry.ts';
+import { hasPendingChanges, validatorSetIn } from '#src/ledger/payments/validatorRegistry.ts';
 import { concatBytes, toHex } from '#src/lib/bytes.ts';
 import { ZERO_ADDRESS } from '#src/types/address.ts';
 import { hashToBytes, keccakHash } from '#src/types/hash.ts';
@@ -19,6 +15,7 @@ import {
   ingressOf,
   keyOf,
   Ledger,
+  nodesOf,
   peerOf,
   type Sent,
   seedOf,
@@ -87,7 +84,7 @@ describe('a validator comes and goes', () => {
     assert.deepEqual(at(0n), [0n, before.hash, 40n]);
     assert.deepEqual(at(ledger.height), [0n, before.hash, 40n], 'the last block of its epoch');
     assert.deepEqual(at(ledger.height + 1n), [1n, sent.nextSet.hash, 50n]);
-    assert.ok(nodeDirectory(ledger.state).some(({ peerId }) => peerId === peerOf(5)));
+    assert.ok(nodesOf(ledger).some(({ peerId }) => peerId === peerOf(5)));
   });
 
   it('waits until the epoch has its least number of blocks', () => {
@@ -174,7 +171,7 @@ describe('a validator comes and goes', () => {
     went(ledger.send(one, bond(1n, COIN / 2n), { value: COIN / 2n }));
     assert.equal(hasPendingChanges(ledger.state), false, 'half a coin has no weight');
     ledger.idle(15);
-    const listed = nodeDirectory(ledger.state).find(({ peerId }) => peerId === peerOf(30));
+    const listed = nodesOf(ledger).find(({ peerId }) => peerId === peerOf(30));
     assert.deepEqual(listed?.addresses, ['/dns4/a.b/tcp/1']);
   });
 
@@ -340,17 +337,72 @@ describe('a proven fault', () => {
     const votes = [A, B].map((hash) => vote(foreign, Notarize, hash));
     refused(ledger.send(person(8), registry('submitEvidence', 1n, ...votes)), 'WrongNetwork');
     const quick = new Ledger({ config: { epochBlocksMin: 1 } });
+    const pass = (days: number) => {
+      quick.timeMs += days * 86_400_000;
+    };
     for (let n = 0; n < 9; n++) {
-      const next = person(n % 2 === 0 ? 9 : 1).address;
-      const { nextSet } = went(quick.send(person(1), registry('setFeeRecipient', 1n, next)));
+      const amount = n % 2 === 0 ? 2n * COIN : 0n;
+      const change = n % 2 === 0 ? bond(1n, amount) : registry('unbond', 1n, 2n * COIN);
+      const { nextSet } = went(quick.send(person(1), change, { value: amount }));
       if (nextSet === null) quick.boundary();
     }
     assert.equal(quick.epoch, 9);
+    pass(14);
+    quick.block();
     const old = [A, B].map((hash) => vote(quick, Notarize, hash));
     refused(quick.send(person(8), registry('submitEvidence', 1n, ...old)), 'EvidenceOutOfTime');
     const epoch = asEpoch(1);
     const recent = [A, B].map((hash) => vote(quick, Notarize, hash, { epoch }));
     went(quick.send(person(8), registry('submitEvidence', 1n, ...recent)));
+  });
+
+  it('is reached as long as its stake can be, however many epochs have passed', () => {
+    const governance = { unbondingSeconds: 30 * 86_400 };
+    for (const { config, days } of [
+      { config: { epochBlocksMin: 1 }, days: 14 },
+      { config: { epochBlocksMin: 1, governance }, days: 30 },
+    ]) {
+      const ledger = new Ledger({ config });
+      const proofs: string[][] = [];
+      let endedMs = 0;
+      for (let n = 0; n < 12; n++) {
+        proofs.push([A, B].map((hash) => vote(ledger, Notarize, hash, { epoch: asEpoch(n) })));
+        const amount = n % 2 === 0 ? 2n * COIN : 0n;
+        const change = n % 2 === 0 ? bond(1n, amount) : registry('unbond', 1n, 2n * COIN);
+        const { nextSet } = went(ledger.send(person(1), change, { value: amount }));
+        if (nextSet === null) ledger.boundary();
+        if (n === 1) endedMs = ledger.timeMs;
+      }
+      // The next block is a second later.
+      ledger.timeMs = endedMs + days * 86_400_000 - 1_000;
+      const [, second = [], third = []] = proofs;
+      went(ledger.send(person(8), registry('submitEvidence', 1n, ...second)));
+      const first = registry('submitEvidence', 1n, ...(proofs[0] ?? []));
+      refused(ledger.send(person(8), first), 'EvidenceOutOfTime');
+      ledger.timeMs += 60_000;
+      refused(
+        ledger.send(person(8), registry('submitEvidence', 1n, ...third)),
+        'EvidenceOutOfTime',
+      );
+    }
+  });
+
+  it('is not left behind by changes of fee recipient: they end no epoch', () => {
+    const ledger = new Ledger({ config: { epochBlocksMin: 1 } });
+    for (let n = 0; n < 20; n++) {
+      const next = person(n % 2 === 0 ? 9 : 1).address;
+      const sent = went(ledger.send(person(1), registry('setFeeRecipient', 1n, next)));
+      assert.equal(sent.nextSet, null);
+      assert.equal(hasPendingChanges(ledger.state), false, 'no block is made for it');
+    }
+    went(ledger.send(person(1), registry('setFeeRecipient', 1n, person(9).address)));
+    went(ledger.send(person(2), registry('setIngress', 2n, ingressOf(30))));
+    ledger.idle(20);
+    assert.equal(ledger.epoch, 0);
+    const sent = went(ledger.send(person(3), bond(3n, COIN), { value: COIN }));
+    const own = (id: string) => sent.nextSet?.validators.find(({ memberId }) => memberId === id);
+    assert.equal(own('m1')?.feeRecipient, person(9).address, 'they go with what ends the epoch');
+    assert.equal(own('m2')?.peerId, peerOf(30));
   });
 
   it('is charged to the key of its epoch, after a rotation and after leaving', () => {
@@ -377,5 +429,26 @@ describe('a proven fault', () => {
     assert.equal(ledger.validator(0).status, 4);
     assert.equal(ledger.boundary().totalStake, 9n);
     refused(ledger.send(person(0), registry('deactivateValidator', 0n)), 'LastValidator');
+  });
+
+  it('takes the last validator away that has lost all, once there is another', () => {
+    const governance = { slashBps: 10_000 };
+    const ledger = new Ledger({ members: 1, config: { governance } });
+    const votes = [A, B].map((hash) => vote(ledger, Notarize, hash, {}, 0));
+    went(ledger.send(person(8), registry('submitEvidence', 0n, ...votes)));
+    assert.deepEqual([ledger.validator(0).status, ledger.validator(0).stake], [7, 0n]);
+    ledger.idle(15);
+    assert.equal(hasPendingChanges(ledger.state), false, 'nothing is possible');
+    assert.equal(ledger.set.validators.length, 1, 'it decides, for nobody else does');
+    const index = went(ledger.register(0, 5)).logs[0]?.args.index as bigint;
+    went(ledger.send(person(0), bond(index, 10n * COIN), { value: 10n * COIN }));
+    went(ledger.decide(registry('activateValidator', index)));
+    const sent = went(ledger.send(person(0), ready(ledger, index)));
+    const first = sent.nextSet ?? ledger.boundary();
+    assert.equal(first.validators.length, 2, 'by index: the old one first, and alone it stays');
+    const set = ledger.boundary();
+    assert.deepEqual(set.validators[0]?.consensusKey, keyOf(5));
+    assert.equal(set.validators.length, 1);
+    assert.equal(ledger.validator(0).status, 7);
   });
 });

@@ -43,6 +43,11 @@ const wanted = (v: Model): Seat | null =>
   (v.status === 3 || v.status === 4) && weight(v) > 0n
     ? { power: weight(v), key: v.key, fee: v.fee }
     : null;
+/** A fee recipient alone ends no epoch. */
+const isWeighty = (v: Model) => {
+  const next = wanted(v);
+  return next?.power !== v.seat?.power || next?.key !== v.seat?.key;
+};
 const same = (a: Seat | null, b: Seat | null) =>
   a?.power === b?.power && a?.key === b?.key && a?.fee === b?.fee;
 
@@ -247,14 +252,16 @@ class Council {
       return toHex(concatBytes(signed, ed25519Sign(seed(key), signed)));
     });
     const mark = `${key}.${epoch}`;
-    const want = epoch + 8 >= this.epoch && span !== undefined && !v.punished.has(mark);
+    // All of it is within two weeks.
+    const want = span !== undefined && !v.punished.has(mark);
     if (want) {
       v.punished.add(mark);
       v.stake -= v.stake / 4n;
       for (const one of v.unbondings) one.amount -= one.amount / 4n;
       const before = v.status;
       v.status = 7;
-      if (this.seats().length === 0) v.status = before;
+      const canStay = (before === 3 || before === 4) && weight(v) > 0n;
+      if (canStay && this.seats().length === 0) v.status = before;
       v.queued = true;
     }
     count('accuse', this.call(person(9).address, 'submitEvidence', [index, ...votes]), want);
@@ -262,6 +269,10 @@ class Council {
 
   endBlock(): void {
     const waiting = hasPendingChanges(this.state);
+    const isDue = this.all.some(isWeighty);
+    // The last one cannot leave: when that has been tried, no block is made for it.
+    const isLast = this.all.filter(({ seat }) => seat !== null).length === 1;
+    assert.ok(waiting === isDue || (isDue && isLast), `block ${this.height}`);
     const facts = { height: asHeight(BigInt(this.height)), timestampMs: this.ms };
     const set = closeEpoch(this.state, facts);
     const changed = this.height >= this.epochStart + MIN && this.settle();
@@ -278,7 +289,9 @@ class Council {
   }
 
   settle(): boolean {
-    let changed = false;
+    const changes: { v: Model; next: Seat | null }[] = [];
+    let left = this.all.filter(({ seat }) => seat !== null).length;
+    let ends = false;
     for (const v of this.all) {
       if (!v.queued) continue;
       const age = this.ms - v.ready.ms;
@@ -287,21 +300,30 @@ class Council {
       if (old) v.status = 2;
       v.queued = false;
       if (same(next, v.seat)) continue;
-      if (next === null && this.all.filter(({ seat }) => seat !== null).length === 1) {
+      if (next === null && left === 1) {
         v.queued = true;
         continue;
       }
-      changed = true;
-      const last = v.keys.at(-1);
-      if (v.seat?.key !== next?.key) {
-        if (v.seat !== null && last !== undefined) last.to = this.epoch;
-        if (next !== null) v.keys.push({ key: next.key, from: this.epoch + 1, to: Infinity });
-      }
-      if (next !== null) v.status = 4;
-      else if (v.status === 5 || v.status === 4) v.status = 6;
-      v.seat = next;
+      left += (next === null ? 0 : 1) - (v.seat === null ? 0 : 1);
+      ends ||= isWeighty(v);
+      changes.push({ v, next });
     }
-    return changed;
+    for (const { v, next } of changes) {
+      if (ends) this.seatAnew(v, next);
+      else v.queued = true;
+    }
+    return ends;
+  }
+
+  seatAnew(v: Model, next: Seat | null): void {
+    const last = v.keys.at(-1);
+    if (v.seat?.key !== next?.key) {
+      if (v.seat !== null && last !== undefined) last.to = this.epoch;
+      if (next !== null) v.keys.push({ key: next.key, from: this.epoch + 1, to: Infinity });
+    }
+    if (next !== null) v.status = 4;
+    else if (v.status === 5 || v.status === 4) v.status = 6;
+    v.seat = next;
   }
 
   compare(): void {

@@ -20,6 +20,7 @@ import { consortiumRegistry } from '#src/ledger/payments/consortiumRegistry.ts';
 import type { NativeContract } from '#src/ledger/payments/contract.ts';
 import { runMessage } from '#src/ledger/payments/dispatch.ts';
 import { governance } from '#src/ledger/payments/governance.ts';
+import { nodeDirectory } from '#src/ledger/payments/nodeDirectory.ts';
 import { validatorRegistry } from '#src/ledger/payments/validatorRegistry.ts';
 import { Overlay } from '#src/ledger/state/overlay.ts';
 import { emptyState, type StateReader } from '#src/ledger/state/reader.ts';
@@ -268,6 +269,9 @@ export class Ledger {
 }
 
 export const zero32 = `0x${'00'.repeat(32)}` as Hash;
+
+/** Whom the members' nodes let in now. */
+export const nodesOf = ({ state, timeMs }: Ledger) => nodeDirectory(state, BigInt(timeMs / 1_000));
 
 export const addMember = (number: number, admin: Address, roles = 1n): Wanted => [
   consortiumRegistry,
