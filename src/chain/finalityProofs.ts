@@ -1,12 +1,12 @@
 import { assert } from '#src/lib/failure.ts';
-import type { FinalityProof, Transition } from '#src/types/finalityProof.ts';
+import { type FinalityProof, type Transition, transitionsMax } from '#src/types/finalityProof.ts';
 import type { Header } from '#src/types/header.ts';
 import { asEpoch, asHeight, type Epoch, type Height } from '#src/types/units.ts';
 import type { Chain } from './chain.ts';
 
 /**
  * The proof for a final block, for somebody who trusts the validators of an epoch not after it;
- * null for a height that is not final here, or an epoch that has not begun by then.
+ * null for a height that is not final here, or an epoch that is not before it or too long ago.
  */
 export function makeFinalityProof(
   chain: Chain,
@@ -17,7 +17,7 @@ export function makeFinalityProof(
   // Genesis is what is trusted: there is nothing to prove.
   if (header === null || height === 0n || height > chain.head.header.height) return null;
   const { epoch } = header.consensus;
-  if (trusted > epoch) return null;
+  if (trusted > epoch || epoch - trusted > transitionsMax) return null;
   const transitions: Transition[] = [];
   for (let at = trusted; at < epoch; at = asEpoch(at + 1)) transitions.push(transition(chain, at));
   const headers: Header[] = [header];

@@ -54,7 +54,8 @@ export type ProvenBlock = {
   readonly electorate: Electorate;
 };
 
-const transitionsMax = 100_000;
+/** Epochs that one proof bridges; further ones take a proof of a block between. */
+export const transitionsMax = 4_096;
 const headersMax = 4_096;
 
 /** Design 2.6, rules 1 to 3; `at` in a refusal counts transitions, then headers. */

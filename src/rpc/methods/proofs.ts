@@ -1,5 +1,5 @@
 import { toHex } from '#src/lib/bytes.ts';
-import { finalityProofToJson } from '#src/types/finalityProof.ts';
+import { finalityProofToJson, transitionsMax } from '#src/types/finalityProof.ts';
 import { asEpoch } from '#src/types/units.ts';
 import type { Backend } from '../backend.ts';
 import type { Methods } from '../dispatch.ts';
@@ -23,7 +23,9 @@ function finalityProof(backend: Backend, [block, epoch]: readonly unknown[]): un
   if (height === null) return null;
   if (height === 0n) throw invalidParam(0, 'genesis is what is trusted: it needs no proof');
   const proof = backend.finalityProof(height, asEpoch(trusted));
-  if (proof === null) throw invalidParam(1, 'an epoch that is not after the block');
+  if (proof === null) {
+    throw invalidParam(1, `an epoch not after the block, and at most ${transitionsMax} before it`);
+  }
   return { trustedEpoch: quantity(trusted), ...finalityProofToJson(proof) };
 }
 
