@@ -301,3 +301,27 @@ test('an answer that drips is cut at the timeout; one too long costs the connect
   assert.equal(await node.network.request(idOf(3), Uint8Array.of(1), 5000), null);
   assert.equal(node.network.isConnected(idOf(3)), false);
 });
+
+test('whoever fills the places of others leaves those of essential peers free', async () => {
+  const essential = new Set([idOf(4), idOf(5)]);
+  const node = await openNode(1, {
+    allowed: [2, 3, 4, 5, 6].map(idOf),
+    essential: () => essential,
+    limits: { peersMax: 2, essentialPeersMax: 2, redialMaxMs: 100 },
+  });
+  const open = (number: number) =>
+    openNode(number, {
+      allowed: [idOf(1)],
+      peers: [peerOf(node)],
+      limits: { redialMaxMs: 100 },
+    });
+  const [second, third] = [await open(2), await open(3)];
+  await until('the others are in', () => isMutual(node, second) && isMutual(node, third));
+  const sixth = await open(6);
+  const [fourth, fifth] = [await open(4), await open(5)];
+  await until('the essential are in', () => isMutual(node, fourth) && isMutual(node, fifth));
+  assert.ok(!node.network.isConnected(sixth.peerId), 'two are all that there is room for');
+  await second.network.close();
+  await until('a place is free', () => isMutual(node, sixth));
+  assert.ok(isMutual(node, fourth) && isMutual(node, fifth) && isMutual(node, third));
+});

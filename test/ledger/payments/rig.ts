@@ -77,7 +77,7 @@ export class Ledger {
 
   constructor({ members = 4, stakes = Array(members).fill(10), config = {} }: Options = {}) {
     this.members = members;
-    const people = Array.from({ length: 12 }, (_, at) => person(at));
+    const people = Array.from({ length: Math.max(12, members) }, (_, at) => person(at));
     const validators = stakes.slice(0, members).map((stake, at) => ({
       memberId: `m${at}`,
       consensusKey: toHex(keyOf(at)),

@@ -1,0 +1,174 @@
+/**
+ * `npm run bench:contracts`: what calls of the native contracts cost in gas and in time, with 128
+ * validators and the longest address that one may have. Time is that of whole blocks, their tries
+ * included; the best of several runs of the same block. A call that is slower for its gas than a
+ * payment by much lets one sender fill blocks that take too long.
+ */
+import { type Abi, encodeFunctionData } from 'viem';
+import { type BlockContext, executeBlock } from '#src/ledger/execute.ts';
+import type { NativeContract } from '#src/ledger/payments/contract.ts';
+import { nodeDirectory } from '#src/ledger/payments/nodeDirectory.ts';
+import { hasPendingChanges } from '#src/ledger/payments/validatorChanges.ts';
+import { toHex, uintToBytes, utf8 } from '#src/lib/bytes.ts';
+import { assert } from '#src/lib/failure.ts';
+import { type Address, addressFromBytes, ZERO_ADDRESS } from '#src/types/address.ts';
+import { hashToBytes, keccakHash } from '#src/types/hash.ts';
+import { ingressBytesMax } from '#src/types/limits.ts';
+import { asEpoch, asGas, asWei } from '#src/types/units.ts';
+import {
+  bytes,
+  COIN,
+  coinbase,
+  consortiumRegistry,
+  governance,
+  keyOf,
+  Ledger,
+  memberId,
+  peerOf,
+  start,
+  validatorRegistry,
+  type Wanted,
+  zero32,
+} from '../ledger/payments/rig.ts';
+import { payment, person } from '../ledger/samples.ts';
+
+const validators = 128;
+const rounds = 7;
+const gasLimit = asGas(16_000_000n);
+const ledger = new Ledger({ members: validators });
+
+type Sending = { readonly to: Address; readonly data: Uint8Array; readonly value?: bigint };
+
+/** The same block several times, on the same state. */
+function measure(name: string, count: number, call: (n: number) => Sending): void {
+  const from = person(0);
+  const first = ledger.nonces.get(from.address) ?? 0n;
+  const transactions = Array.from({ length: count }, (_, n) => {
+    const { to, data, value = 0n } = call(n);
+    const limit = data.length === 0 ? asGas(21_000n) : gasLimit;
+    const fields = { nonce: first + BigInt(n), to, data, value: asWei(value), gasLimit: limit };
+    return payment(from, { ...fields, maxFeePerGas: asWei(1n) });
+  });
+  const context: BlockContext = {
+    parentHash: zero32,
+    parentStateRoot: ledger.root,
+    coinbase,
+    rules: {
+      baseFeePerGas: asWei(1n),
+      paymentLaneGasLimit: asGas(1n << 40n),
+      evmLaneGasLimit: asGas(1n << 30n),
+      paymentLaneBytesMax: 1 << 30,
+    },
+    ...{ ...ledger.facts, epoch: asEpoch(ledger.epoch) },
+  };
+  let best = Number.POSITIVE_INFINITY;
+  let gas = 0;
+  let succeeded = 0;
+  for (let round = 0; round < rounds; round++) {
+    const began = performance.now();
+    const executed = executeBlock(ledger.state, context, transactions);
+    best = Math.min(best, performance.now() - began);
+    assert(executed.ok, `${name} can be executed`);
+    gas = Number(executed.value.gasUsed);
+    succeeded = executed.value.receipts.filter((receipt) => receipt.succeeded).length;
+  }
+  const ended = succeeded === count ? '' : succeeded === 0 ? 'refused' : `${succeeded} succeed`;
+  const figures = [gas / count, (best / count) * 1e3].map((figure) => figure.toFixed(0));
+  print(name, ...figures, ((best / gas) * 1e6).toFixed(2), ended);
+}
+
+function print(name: string, gas = '', micros = '', rate = '', ended = ''): void {
+  const cells = [name.padEnd(44), gas.padStart(10), micros.padStart(9), rate.padStart(9), ended];
+  process.stdout.write(`${cells.join(' ')}\n`);
+}
+
+function time(name: string, count: number, run: () => unknown): void {
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < rounds; round++) {
+    const began = performance.now();
+    for (let n = 0; n < count; n++) run();
+    best = Math.min(best, performance.now() - began);
+  }
+  print(name, '', ((best / count) * 1e3).toFixed(0));
+}
+
+const encode = ([{ abi }, functionName, args]: Wanted) =>
+  bytes(encodeFunctionData({ abi: abi as Abi, functionName, args }));
+const to = (contract: NativeContract, name: string, ...args: readonly unknown[]): Sending => ({
+  to: contract.address,
+  data: encode([contract, name, args]),
+});
+const registry = (name: string, ...args: readonly unknown[]) =>
+  to(validatorRegistry, name, ...args);
+const council = (name: string, ...args: readonly unknown[]) => to(governance, name, ...args);
+const consortium = (name: string, ...args: readonly unknown[]) =>
+  to(consortiumRegistry, name, ...args);
+
+/** As long as it may be. */
+function longIngress(peer: number): string {
+  const head = `${peerOf(peer)} /dns4/${`${'a'.repeat(60)}.`.repeat(3)}`;
+  return `${head}${'b'.repeat(ingressBytesMax - head.length - 6)}/tcp/1`;
+}
+
+const activate = encode([validatorRegistry, 'activateValidator', [0n]]);
+/** Governed, and full: its words are not zero. */
+const longCall = (n: number) => {
+  const data = new Uint8Array(8 * 1_024).fill(1 + (n % 200));
+  data.set(activate);
+  return toHex(data);
+};
+const vote = (view: number) => {
+  const bytesOfVote = new Uint8Array(169);
+  bytesOfVote.set(utf8('MPBP-CONSENSUS-1'));
+  bytesOfVote.set(hashToBytes(ledger.networkId), 16);
+  for (const at of [48, 64, 104]) bytesOfVote[at] = 1;
+  bytesOfVote[103] = view;
+  return toHex(bytesOfVote);
+};
+const proposal = (calls: readonly string[]) =>
+  council('propose', Array(calls.length).fill(validatorRegistry.address), calls, 0, '');
+
+const longSet = ledger.send(person(0), [validatorRegistry, 'setIngress', [0n, longIngress(0)]]);
+assert(longSet.ok, 'an address may be as long as that');
+
+print('', 'gas', 'us', 'ms/Mgas');
+measure('a payment to a new account', 2_000, (n) => ({
+  to: addressFromBytes(uintToBytes((0xaan << 152n) + BigInt(n), 20)),
+  data: new Uint8Array(0),
+}));
+measure('setFeeRecipient', 300, (n) =>
+  registry('setFeeRecipient', 0n, person(1 + (n % 2)).address),
+);
+measure('setIngress, the longest', 300, (n) =>
+  registry('setIngress', 0n, longIngress(n % 2 ? 0 : 200)),
+);
+measure('bond, more weight', 50, () => ({
+  ...registry('bond', 0n, ZERO_ADDRESS, COIN),
+  value: COIN,
+}));
+measure('unbond, less weight', 5, () => registry('unbond', 0n, COIN));
+measure('getValidator, the longest address', 500, () => registry('getValidator', 0n));
+measure('getActiveValidatorSet', 20, () => registry('getActiveValidatorSet'));
+measure('getValidators', 50, () => registry('getValidators'));
+measure('validatorSetAt', 300, () => registry('validatorSetAt', 1n));
+measure('submitEvidence, wrong signature', 300, () =>
+  registry('submitEvidence', 0n, vote(0), vote(9)),
+);
+measure('registerValidator, a used key', 50, () =>
+  registry('registerValidator', toHex(keyOf(1)), '0x', 0, person(0).address, longIngress(200)),
+);
+measure('propose 4 calls of 8 KiB', 6, (n) => proposal(Array<string>(4).fill(longCall(n))));
+measure('propose 1 short call', 300, () => proposal([toHex(activate)]));
+measure('castVote, no such proposal', 300, () => council('castVote', 999n, 1, zero32));
+measure('setNode', 8, (n) => consortium('setNode', memberId(0), toHex(keyOf(200 + n)), true));
+measure('setOperator', 300, (n) =>
+  consortium('setOperator', memberId(0), person(1_000 + n).address, 1n, true),
+);
+measure('getMember', 300, () => consortium('getMember', memberId(0)));
+measure('hasRole', 300, () => consortium('hasRole', keccakHash(utf8('nobody')), 1n));
+time('hasPendingChanges, at each change of the pool', 10_000, () =>
+  hasPendingChanges(ledger.state),
+);
+time('nodeDirectory, for a block that may change it', 50, () =>
+  nodeDirectory(ledger.state, BigInt(start)),
+);
