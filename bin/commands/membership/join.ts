@@ -13,6 +13,7 @@ import { encodePossession } from '#src/types/possession.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
 import type { Client } from '../../client.ts';
 import { findEvent, registry } from './contract.ts';
+import { nameOwnNode } from './memberNode.ts';
 import { readNode, whyNotSynced } from './ownNode.ts';
 import { findProposal, type ProposedCall, propose, standing } from './proposing.ts';
 import { type Membership, nextBoundary, STATUS, type ValidatorInfo } from './registry.ts';
@@ -96,10 +97,15 @@ async function register(session: Session, plan: JoinPlan): Promise<void> {
   const values = [publicKey, proof, kind, feeRecipient, ingress];
   const receipt = await session.send(registry, 'registerValidator', values);
   const index = findEvent(receipt, registry, 'ValidatorRegistered')?.index as bigint;
+  session.report.say(`registered as validator ${index}: key ${toHex(publicKey)}`, {
+    index,
+    consensusKey: toHex(publicKey),
+  });
+  // So that it has the chain by the time it is admitted.
+  if (await nameOwnNode(session, peerId)) return;
   session.report.say(
-    `registered as validator ${index}: key ${toHex(publicKey)}; ` +
-      "the members' nodes let this node in now",
-    { index, consensusKey: toHex(publicKey) },
+    'others let the node in once the validator is admitted; before that, if the admin of the ' +
+      `member runs: mpbp member node ${peerId}`,
   );
 }
 

@@ -5,7 +5,7 @@ import { parseAmount } from '#src/types/units.ts';
 import { wholeNumber } from '../../arguments.ts';
 import { addressArgument } from '../wallet.ts';
 import { findEvent, registry } from './contract.ts';
-import { setNode } from './memberNode.ts';
+import { nameOwnNode } from './memberNode.ts';
 import { findProposal, propose, standing } from './proposing.ts';
 import { pickValidator, STATUS, type ValidatorInfo, whenItCounts } from './registry.ts';
 import { Session, type SessionOptions, signing } from './session.ts';
@@ -74,17 +74,12 @@ async function untilOut(session: Session, index: bigint): Promise<void> {
   }
 }
 
-/** Nodes of members that left are forgotten after eight epochs, which may be seconds. */
+/** Nodes of validators that left are forgotten after a day. */
 async function keepFollowing(session: Session, { ingress }: ValidatorInfo): Promise<void> {
   if (ingress === null) return;
-  const { members } = await session.membership();
-  const member = members.find(({ memberId }) => memberId === session.memberId);
-  if (member?.admin === session.wallet.address) {
-    await setNode(session, ingress.peerId, true);
-    return;
-  }
+  if (await nameOwnNode(session, ingress.peerId)) return;
   session.report.say(
-    'others forget the node eight epochs after it has left, unless the admin of the member runs: ' +
+    'others forget the node a day after it has left, unless the admin of the member runs: ' +
       `mpbp member node ${ingress.peerId}`,
   );
 }
