@@ -69,11 +69,11 @@ export class Devnet {
   }
 
   /** One validator by itself, as an operator starts it. */
-  restart(index: number): ChildProcess {
+  restart(index: number, ...flags: readonly string[]): ChildProcess {
     const dataDir = this.ready.dataDirs[index] ?? '';
     const args = [program, 'start', '--data-dir', dataDir, '--log.level', 'warn'];
     args.push('--rpc.port', `${this.rpcPort + index}`);
-    args.push('--p2p.listen', `/ip4/127.0.0.1/tcp/${this.p2pPort + index}`);
+    args.push('--p2p.listen', `/ip4/127.0.0.1/tcp/${this.p2pPort + index}`, ...flags);
     const child = spawn(process.execPath, args, { cwd: root, stdio: 'ignore' });
     this.#single.push(child);
     return child;

@@ -174,6 +174,18 @@ describe('four validators', { timeout: 300_000 }, () => {
     await allAgree(net, paid);
   });
 
+  it('take it back at once where its operator answers for it', async () => {
+    net.killRestarted();
+    net.restart(3, '--accept-lost-journal');
+    await eventually('it votes', async () => {
+      type Status = { validator: string | null; recalling: boolean };
+      const status = await rpc<Status>(net.ready.rpc[3] ?? '', 'mpbp_nodeStatus');
+      return status.validator !== null && !status.recalling;
+    });
+    await payThrough(3);
+    await allAgree(net, paid);
+  });
+
   it('show the account its whole past', async () => {
     type Page = { entries: { kind: string; amount: string; fee: string }[] };
     const url = net.ready.rpc[1] ?? '';
