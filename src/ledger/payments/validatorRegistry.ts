@@ -232,8 +232,7 @@ function signalReady(call: Call, index: bigint, height: bigint, blockHash: Hash)
   validator.readyAtMs.set(state, BigInt(block.timestampMs));
   validator.readyHash.set(state, blockHash);
   enqueue(state, index);
-  needPossible(call, index);
-  needShare(call, index);
+  needShare(call, index, needPossible(call, index));
 }
 
 // --- the checks ----------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ import {
 /** Amounts of one validator that wait; a withdrawal frees their places. */
 const unbondingsMax = 16;
 
+type Powers = ReturnType<typeof wantedPowers>;
+
 export function bond(call: Call, index: bigint, token: Address, amount: bigint): void {
   const { state, value } = call;
   if (token !== ZERO_ADDRESS) throw fail('UnknownToken', token);
@@ -76,15 +78,16 @@ function changeStake(call: Call, index: bigint, stake: bigint): void {
   if (power === before) return;
   if (isWanted(record.status)) {
     enqueue(state, index);
-    needPossible(call, index);
-    if (power > before) needShare(call, index);
+    const powers = needPossible(call, index);
+    if (power > before) needShare(call, index, powers);
   }
   call.emit(log('ValidatorVotingPowerUpdated', index, before, power));
 }
 
-/** Whether the set that is asked for, this change included, can be one. */
-export function needPossible(call: Call, index: bigint): void {
-  switch (checkWeights([...wantedPowers(call.state).values()])?.code) {
+/** The weights by index, where they are of a set; it is the one asked for, this change included. */
+export function needPossible(call: Call, index: bigint): Powers {
+  const powers = wantedPowers(call.state);
+  switch (checkWeights([...powers.values()])?.code) {
     case 'SET_EMPTY':
       throw fail('LastValidator', index);
     case 'SET_TOO_LARGE':
@@ -92,14 +95,13 @@ export function needPossible(call: Call, index: bigint): void {
     case 'SET_STAKE':
       throw fail('PowerTooLarge', index);
     case undefined:
-      return;
+      return powers;
   }
 }
 
 /** One third alone can halt the network: nobody gets there without governance. */
-export function needShare(call: Call, index: bigint): void {
+export function needShare(call: Call, index: bigint, powers: Powers): void {
   if (call.sender === GOVERNANCE) return;
-  const powers = wantedPowers(call.state);
   const own = powers.get(index) ?? 0n;
   const total = [...powers.values()].reduce((sum, power) => sum + power, 0n);
   if (powers.size >= 4 && 3n * own >= total) throw fail('ShareTooLarge', index, own, total);
