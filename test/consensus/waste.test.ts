@@ -170,7 +170,7 @@ describe('answers to catch-up', () => {
     await rig.engine.stop();
   });
 
-  it('that were honest when they were asked for blame nobody after the epoch has changed', async () => {
+  it('that were honest when asked for blame nobody after the epoch has changed', async () => {
     const rig = new Rig({ leadsFirst: false });
     const block = makeBlock({ view: 1 as View, proposer: 0, epochEnd: true });
     const certificate = rig.certificate(statementOf(Finalize, block), [0, 1, 2]);
