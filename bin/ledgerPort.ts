@@ -87,7 +87,9 @@ export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
       const header = decodeBlockHeader(bytes);
       if (!header.ok) return null;
       const { parentHash, height, consensus } = header.value;
-      return { hash: hashHeader(header.value), parentHash, height, epoch: consensus.epoch };
+      const { epoch, view, parentView, epochEnd } = consensus;
+      const hash = hashHeader(header.value);
+      return { hash, parentHash, height, epoch, view, parentView, epochEnd };
     },
     finalBlock: (hash) => {
       const height = chain.heightOf(hash);

@@ -116,7 +116,9 @@ export class AppendLog {
 
   /** Deletes whole segments whose records are all below `seq`; the newest one always stays. */
   prune(seq: number): void {
-    while (this.#segments.length > 1 && (this.#segments[1] ?? seq + 1) <= seq) {
+    // The next segment has to have something on disk: an empty log would be a lost one.
+    const keep = Math.min(seq, this.#syncedSeq);
+    while (this.#segments.length > 1 && (this.#segments[1] ?? keep + 1) <= keep) {
       const first = this.#segments.shift();
       if (first !== undefined) unlinkSync(segmentPath(this.#dir, first));
     }

@@ -111,13 +111,13 @@ export class Core {
     return epoch === s.options.epoch && view > s.floor.view && view <= s.view + viewsAheadMax;
   }
 
-  /** The block proposed in a view as far as it is known; `enough` where no other is of use. */
-  proposalOf(view: View): Hash | 'enough' | null {
+  /** What the leader of a view signed as far as it is known; `enough` where no more is of use. */
+  proposalOf(view: View): Statement | 'enough' | null {
     const s = this.#state;
     if (view > s.view + proposalsAheadMax) return 'enough';
     const at = s.views.get(view);
     if (at === undefined) return null;
-    return at.equivocated ? 'enough' : (at.proposal?.block.hash ?? null);
+    return at.equivocated ? 'enough' : (at.proposal?.vote.statement ?? null);
   }
 
   /** Whether a certificate could tell anything: a known or a stale one need not be verified. */

@@ -2,7 +2,7 @@
 import type { Certificate } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { View } from '#src/types/units.ts';
-import { type Vote, VoteKind } from '#src/types/vote.ts';
+import { type Statement, type Vote, VoteKind } from '#src/types/vote.ts';
 import { addCertificate, addVote } from './certificates.ts';
 import { justifyNullificationsMax, viewsAheadMax } from './limits.ts';
 import { help, mayAnswer, send, sendProposal } from './output.ts';
@@ -73,10 +73,7 @@ function onProposal(s: State, from: Peer, proposal: Proposal): void {
     statement.parentView === proposal.parentView &&
     statement.blockHash === block.hash;
   if (signer !== leader || !speaksOfBlock) return;
-  // R10: only the last block of an epoch is ever proposed again, and then on itself.
-  const isNew = block.view === view && block.parentView === proposal.parentView;
-  const isRepeated = block.epochEnd && block.view < view && block.view <= proposal.parentView;
-  if (!isNew && !isRepeated) return;
+  if (!isProposable(block, statement)) return;
   for (const certificate of proposal.justify) addCertificate(s, certificate, false);
   if (view <= s.floor.view) return;
   const at = recordOf(s, view);
@@ -88,6 +85,15 @@ function onProposal(s: State, from: Peer, proposal: Proposal): void {
     at.equivocated = true;
   }
   addVote(s, vote);
+}
+
+/** R10: only the last block of an epoch is ever proposed again, and then on itself. */
+export function isProposable(
+  block: Pick<Block, 'view' | 'parentView' | 'epochEnd'>,
+  { view, parentView }: Statement,
+): boolean {
+  const isNew = block.view === view && block.parentView === parentView;
+  return isNew || (block.epochEnd && block.view < view && block.view <= parentView);
 }
 
 function onBlock(s: State, block: Block): void {

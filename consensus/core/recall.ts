@@ -2,7 +2,8 @@
  * Design 2.12: who restarts asks its peers which of its votes they hold. A record that was restored
  * from an old copy, or a second process with the same key, shows itself by a vote that this node
  * does not know of; it then signs nothing more in this epoch. Nothing is signed before a quorum
- * (own stake included) has answered; without a quorum nothing could be decided anyway.
+ * (own stake included) has answered; without a quorum nothing could be decided anyway. Where the
+ * operator answers for a record that is lost, what peers hold takes its place.
  */
 import type { Epoch } from '#src/types/units.ts';
 import { isQuorum } from '#src/types/validatorSet.ts';
@@ -56,10 +57,17 @@ export function onRecalled(s: State, from: Peer, epoch: Epoch, votes: readonly V
 }
 
 /** A verified vote with our key. At or below the floor it can do no harm: nothing is signed there. */
-export function recognise(s: State, { statement, signer }: Vote): void {
+export function recognise(s: State, vote: Vote): void {
+  const { statement, signer } = vote;
   if (signer !== s.me || statement.view <= s.floor.view) return;
-  const own = recordOf(s, statement.view).own[statement.kind];
+  const at = recordOf(s, statement.view);
+  const own = at.own[statement.kind];
   if (own !== null && statementKey(own.statement) === statementKey(statement)) return;
+  if (own === null && s.recall !== null && s.options.record === 'accepted') {
+    at.own[statement.kind] = { statement, seq: 0, vote };
+    s.effects.push({ t: 'adopt', vote });
+    return;
+  }
   abstain(s, 'unknown-vote');
 }
 

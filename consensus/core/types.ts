@@ -60,9 +60,10 @@ export type CoreOptions = {
    * may be older than what it signed. `sound`: the record reaches to the last signature as far as
    * this node knows. `lost`: it does not, and nothing is signed in the epoch in which peers answer.
    * `asked`: peers answered in the epoch before; they may have been behind, so they are asked again.
-   * `proven`: they answered twice, and this process has signed by the book since.
+   * `proven`: they answered twice, and this process has signed by the book since. `accepted`: it is
+   * lost and the operator answers for it; what peers hold takes its place.
    */
-  readonly record: 'proven' | 'asked' | 'sound' | 'lost';
+  readonly record: 'proven' | 'asked' | 'sound' | 'lost' | 'accepted';
   readonly timing: Timing;
   /** A proposer stops adding payments on top of this many blocks that are not final. */
   readonly unfinalizedMax: number;
@@ -182,6 +183,8 @@ export type Effect =
     }
   /** Append without haste: durable votes can re-create it. */
   | { readonly t: 'keep'; readonly certificate: Certificate }
+  /** Append a vote of our own that only our peers had kept. */
+  | { readonly t: 'adopt'; readonly vote: Vote }
   | { readonly t: 'send'; readonly to: Peer | 'all'; readonly message: Message }
   | {
       readonly t: 'build';

@@ -195,6 +195,9 @@ function decodeProposal(
   if (view === null || view < 1) return malformed('view');
   const vote = decodeVote(voteItem);
   if (!vote.ok) return vote;
+  const { statement } = vote.value;
+  const isOfView = statement.kind === VoteKind.Notarize && statement.view === view;
+  if (!isOfView) return malformed('proposal vote');
   if (blockItem === undefined || isRlpList(blockItem)) return malformed('block');
   const closed = gate.proposal(vote.value, blockItem);
   if (closed === SECOND) return refuse({ code: closed, vote: vote.value });

@@ -82,11 +82,10 @@ export class Engine {
     const records = this.#journal.read(journal.records);
     const { seqMin, isAccepted } = journal;
     const isLost = journal.records.length === 0 || this.#journal.lastSeq < seqMin;
-    const isRefused = this.#journal.abstention !== null && isAccepted;
-    if ((isLost || isRefused) && options.signers.length > 0) {
+    if (isLost && options.signers.length > 0) {
       if (!isAccepted) warnOfLostJournal(log, this.#journal.lastSeq, seqMin);
       this.#journal.beginAfterLoss(seqMin, isAccepted);
-    }
+    } else if (isAccepted) this.#journal.signAgain();
     const { epoch, set } = ledger.electorate;
     this.#verifier = new Verifier(set, epoch, networkId);
     this.#core = new Core(this.#coreOptions(), ledger.floor, ledger.floorCertificate);
@@ -241,6 +240,10 @@ export class Engine {
         // Who does not sign has nothing to prove by a journal.
         if (this.#core.me === null) return;
         this.#journal.append({ t: 'certificate', certificate: effect.certificate });
+        this.#journalDirty = true;
+        return;
+      case 'adopt':
+        this.#journal.append({ t: 'vote', vote: effect.vote, block: null });
         this.#journalDirty = true;
         return;
       case 'send':

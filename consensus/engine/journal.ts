@@ -81,6 +81,13 @@ export class Journal {
     await this.#log.sync();
   }
 
+  /** The operator ends an abstention; what is recorded stays. */
+  signAgain(): void {
+    if (this.#abstention === null) return;
+    this.#abstention = null;
+    this.#log.append(journalBegin);
+  }
+
   /**
    * The log is missing, or older than the chain that was written beside it: it begins again, with
    * an abstention until peers have answered; or without, where the operator answers for it.

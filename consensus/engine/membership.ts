@@ -15,6 +15,7 @@ export function membershipOf(
     readonly timing: Timing;
     readonly unfinalizedMax: number;
     readonly signers: readonly Signer[];
+    readonly journal: { readonly isAccepted: boolean };
   },
   journal: { readonly abstention: Abstention | null },
 ): { core: CoreOptions; signer: Signer | null } {
@@ -28,8 +29,9 @@ export function membershipOf(
     signer = mine;
   }
   const { abstention } = journal;
-  const record = abstention === 'until recalled' ? 'lost' : 'sound';
-  if (record === 'sound' && abstention !== null && mattersIn(abstention, epoch)) me = null;
+  const whole = options.journal.isAccepted ? 'accepted' : 'sound';
+  const record = abstention === 'until recalled' ? 'lost' : whole;
+  if (record !== 'lost' && abstention !== null && mattersIn(abstention, epoch)) me = null;
   const schedule = makeSchedule(set, epoch, networkId);
   return { core: { epoch, set, me, timing, unfinalizedMax, schedule, record }, signer };
 }

@@ -14,7 +14,7 @@ import type { Ledger } from './ports.ts';
 const heldMessagesMax = 1_024;
 /** So that a stranger cannot take the room of those who speak of the next epoch rightly. */
 const heldOfOnePeerMax = 64;
-const heldBytesMax = 2 * messageBytesMax;
+const heldBytesMax = 4 * messageBytesMax;
 
 type Held<Frame> = { readonly peer: string; readonly bytes: Frame };
 
@@ -81,8 +81,9 @@ export class OtherEpochs<Frame extends { readonly length: number } = Uint8Array>
   /** Keeps a message of the next epoch until it begins here, so that no proposal is lost to it. */
   #hold(held: Held<Frame>): void {
     if (this.#held.length >= heldMessagesMax) return;
-    const ofPeer = this.#held.filter(({ peer }) => peer === held.peer).length;
-    if (ofPeer >= heldOfOnePeerMax) return;
+    const ofPeer = this.#held.filter(({ peer }) => peer === held.peer);
+    const bytes = ofPeer.reduce((sum, { bytes: { length } }) => sum + length, held.bytes.length);
+    if (ofPeer.length >= heldOfOnePeerMax || bytes > messageBytesMax) return;
     if (this.#heldBytes + held.bytes.length > heldBytesMax) return;
     this.#held.push(held);
     this.#heldBytes += held.bytes.length;

@@ -40,7 +40,7 @@ export type Ledger = {
   finalRange(from: bigint, blocksMax: number, bytesMax: number): FinalRange | null;
 };
 
-export type BlockHead = Pick<Block, 'hash' | 'parentHash' | 'height' | 'epoch'>;
+export type BlockHead = Omit<Block, 'proposer' | 'timestampMs' | 'transactions' | 'content'>;
 
 export type Waiting = { readonly has: boolean; readonly boundary: boolean };
 

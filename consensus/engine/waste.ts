@@ -26,7 +26,8 @@ export function withoutWaste(message: Message, from: string, core: Core): Messag
     }
     case 'recalled': {
       // Only what was asked for, of those who may have heard us, about our own key.
-      const isAsked = core.isRecalling && set.validators.some(({ peerId }) => peerId === from);
+      const isPeer = set.validators.some(({ peerId }) => peerId === from);
+      const isAsked = core.options.record !== 'proven' && isPeer;
       if (message.epoch !== epoch) return message;
       const votes = message.votes.filter(({ signer }) => signer === core.me);
       return isAsked ? { ...message, votes } : null;

@@ -60,7 +60,7 @@ describe('messages that could tell nothing', () => {
   });
 
   it('recollections that were not asked for, or are about others, are dropped', () => {
-    const { bench } = underWay();
+    const bench = new Bench([], { record: 'proven' });
     const { epoch } = bench.options;
     const votes = [bench.me, 1, 2].map((at) => bench.vote(at, bench.statement(Nullify, 9)));
     const message: Message = { t: 'recalled', epoch, votes };
@@ -93,6 +93,34 @@ describe('messages that could tell nothing', () => {
       // Here a header is read by decoding the whole: once for it, once for the block.
       assert.equal(decoded, 2);
     }
+  });
+
+  it('a proposal that the core would not keep is not decoded', async () => {
+    const rig = new Rig({ leadsFirst: false });
+    rig.start();
+    const leader = rig.schedule.leaderOf(1 as View);
+    const block = makeBlock({ view: 1 as View, proposer: leader });
+    const old = makeBlock({ view: 7 as View, proposer: leader });
+    let decoded = 0;
+    const { decode } = rig;
+    rig.decode = (bytes) => {
+      decoded++;
+      return decode(bytes);
+    };
+    const parentView = 0 as View;
+    const rows = [
+      { view: 2 as View, block, vote: statementOf(Notarize, block) },
+      { view: 1 as View, block, vote: statementOf(Finalize, block) },
+      { view: 1 as View, block: old, vote: { ...statementOf(Notarize, old), view: 1 as View } },
+    ];
+    for (const { view, block: sent, vote } of rows) {
+      const signed = rig.sign(leader, vote);
+      const proposal = { view, parentView, block: sent, vote: signed, justify: [] };
+      rig.receive({ t: 'proposal', proposal });
+    }
+    await rig.engine.stop();
+    // Here a header is read by decoding the whole: of the last one, whose vote is in order.
+    assert.equal(decoded, 1);
   });
 
   it('a block that is not the one of the vote costs its sender the connection', async () => {
@@ -222,6 +250,34 @@ describe('a journal that was lost', () => {
       assert.equal(again.journal.lastSeq, 501);
       await again.journal.abstain(3 as Epoch);
       assert.equal(open(dir).journal.abstention, 3);
+    }));
+
+  it('keeps its votes where the operator only ends an abstention', () =>
+    inDir(async (dir) => {
+      const { journal } = open(dir);
+      journal.beginAfterLoss(5, true);
+      await journal.abstain(3 as Epoch);
+      journal.signAgain();
+      await journal.sync();
+      const again = open(dir);
+      assert.equal(again.journal.abstention, null);
+      assert.equal(again.records.length, 3);
+    }));
+
+  it('is not cut down to nothing while it changes its file', () =>
+    inDir(async (dir) => {
+      const { log } = AppendLog.open(dir);
+      for (let i = 0; i < 3; i++) log.append(new Uint8Array(6 * 1024 * 1024));
+      await log.sync();
+      const seq = log.append(new Uint8Array(9));
+      const syncing = log.sync();
+      log.prune(seq);
+      // As if the power were cut here: what is on disk is read by another.
+      assert.ok(AppendLog.open(dir).records.length >= 1);
+      await syncing;
+      log.prune(seq);
+      await log.close();
+      assert.equal(AppendLog.open(dir).records.length, 1);
     }));
 
   it('signs again where the operator answers for it', () =>

@@ -1,4 +1,5 @@
 import { Core } from '#consensus/core/core.ts';
+import { isProposable } from '#consensus/core/messages.ts';
 import { makeSchedule } from '#consensus/core/schedule.ts';
 import type { Block, CoreOptions, Effect, Event, Floor, Message } from '#consensus/core/types.ts';
 import { isAfter, type Position } from '#consensus/engine/journal.ts';
@@ -8,7 +9,7 @@ import { type Certificate, verifyCertificate } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { Epoch } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
-import { type Statement, type Vote, VoteKind } from '#src/types/vote.ts';
+import { type Statement, statementKey, type Vote, VoteKind } from '#src/types/vote.ts';
 import { type Behaviour, speakAs } from './byzantine.ts';
 import { type ChainEntry, floorOf, SimDisk, statesOf } from './disk.ts';
 import {
@@ -55,6 +56,8 @@ export class SimNode {
   readonly peer: string;
   behaviour: Behaviour = 'honest';
   disk = new SimDisk();
+  /** Its operator answers for a journal that was lost. */
+  isAccepted = false;
   /** What an adversary proposed before: parents that nobody certified. */
   readonly proposed: Block[] = [];
   /** What an adversary heard, to be said again when it is old. */
@@ -193,8 +196,9 @@ export class SimNode {
     if (message?.t !== 'proposal') return message;
     const { view, block, vote } = message.proposal;
     const known = core.proposalOf(view);
-    if (known === 'enough' || known === block.hash) return null;
-    return known === null ? message : { t: 'vote', vote };
+    if (known === 'enough') return null;
+    if (known === null) return isProposable(block, vote.statement) ? message : null;
+    return statementKey(known) === statementKey(vote.statement) ? null : { t: 'vote', vote };
   }
 
   feed(event: Event): void {
@@ -221,6 +225,8 @@ export class SimNode {
         if (core.me !== null)
           this.disk.append({ t: 'certificate', certificate: effect.certificate });
         return;
+      case 'adopt':
+        return this.disk.append({ t: 'vote', vote: effect.vote, block: null });
       case 'send':
         return this.#send(effect.to, effect.message);
       case 'build':
@@ -355,7 +361,7 @@ export class SimNode {
       me: index < 0 || abstains ? null : index,
       timing: this.#world.timing,
       unfinalizedMax: 4,
-      record: abstention === 'until recalled' ? 'lost' : 'sound',
+      record: this.isAccepted ? 'accepted' : abstention === 'until recalled' ? 'lost' : 'sound',
     };
   }
 

@@ -112,6 +112,13 @@ export class Oracle {
     }
   }
 
+  /** Whose operator answers for a lost journal: earlier votes that nobody holds are not known. */
+  forgive(identity: number): void {
+    for (const key of this.#honestVotes.keys()) {
+      if (key.startsWith(`${identity}:`)) this.#honestVotes.delete(key);
+    }
+  }
+
   /** S8: called for every vote that leaves a node, with what its disk held then. */
   sent(identity: number, statement: Statement, durable: boolean): void {
     if (durable) return;

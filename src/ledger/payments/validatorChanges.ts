@@ -112,7 +112,7 @@ function planChanges(state: StateReader, queue: readonly bigint[], block: BlockF
     const next = new Map(entries);
     if (wanted === null) next.delete(index);
     else next.set(index, wanted);
-    // A set that differs in fees and peer ids only is one: each peer id has one owner.
+    // A set that differs in fees only is one.
     const isLight = wanted !== null && before !== null && sameVoter(wanted, before);
     if (isLight) light.push(index);
     else if (checkValidatorSet([...next.values()]) !== null) {
@@ -179,9 +179,11 @@ function endSpan(state: StateWriter, index: bigint, toEpoch: bigint): void {
 
 function sameEntry(a: Validator | null, b: Validator | null): boolean {
   if (a === null || b === null) return a === b;
-  return sameVoter(a, b) && a.peerId === b.peerId && a.feeRecipient === b.feeRecipient;
+  return sameVoter(a, b) && a.feeRecipient === b.feeRecipient;
 }
 
+/** By the peer id too: under another one the others would not know it again after a restart. */
 function sameVoter(a: Validator, b: Validator): boolean {
-  return bytesEqual(a.consensusKey, b.consensusKey) && a.stake === b.stake;
+  const isSameKey = bytesEqual(a.consensusKey, b.consensusKey);
+  return isSameKey && a.stake === b.stake && a.peerId === b.peerId;
 }

@@ -208,10 +208,12 @@ export function enqueue(state: StateWriter, index: bigint): void {
 
 /** After every change of what is asked or in force: whether it is worth the end of an epoch. */
 export function weigh(state: StateWriter, index: bigint): void {
-  const { inForce, publicKey } = store.validators(index);
+  const { inForce, publicKey, ingress } = store.validators(index);
   const wanted = powerWanted(state, index);
   const rotates = wanted > 0n && publicKey.get(state) !== inForce.publicKey.get(state);
-  setWeighty(state, index, wanted !== inForce.power.get(state) || rotates);
+  const moves =
+    wanted > 0n && peerIdOf({ ingress: ingress.get(state) }) !== inForce.peerId.get(state);
+  setWeighty(state, index, wanted !== inForce.power.get(state) || rotates || moves);
 }
 
 export function setWeighty(state: StateWriter, index: bigint, is: boolean): void {

@@ -396,12 +396,17 @@ describe('a proven fault', () => {
       assert.equal(hasPendingChanges(ledger.state), false, 'no block is made for it');
     }
     went(ledger.send(person(1), registry('setFeeRecipient', 1n, person(9).address)));
-    went(ledger.send(person(2), registry('setIngress', 2n, ingressOf(30))));
     ledger.idle(20);
     assert.equal(ledger.epoch, 0);
     const sent = went(ledger.send(person(3), bond(3n, COIN), { value: COIN }));
     const own = (id: string) => sent.nextSet?.validators.find(({ memberId }) => memberId === id);
     assert.equal(own('m1')?.feeRecipient, person(9).address, 'they go with what ends the epoch');
+  });
+
+  it('a changed peer id ends an epoch: under it the others have to know a validator again', () => {
+    const ledger = new Ledger({ config: { epochBlocksMin: 1 } });
+    const sent = went(ledger.send(person(2), registry('setIngress', 2n, ingressOf(30))));
+    const own = (id: string) => sent.nextSet?.validators.find(({ memberId }) => memberId === id);
     assert.equal(own('m2')?.peerId, peerOf(30));
   });
 

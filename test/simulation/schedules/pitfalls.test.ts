@@ -131,6 +131,33 @@ describe('restarts', () => {
     assert.notEqual(node.core?.me, null);
   });
 
+  it('14: with too few votes left to wait, the operators answer for it and all goes on', () => {
+    for (const [stakes, lost] of [
+      [[1n, 1n, 1n], [2]],
+      [four, [2, 3]],
+    ] as const) {
+      for (let seed = 1; seed <= 20; seed++) {
+        const world = started([...stakes], {}, seed);
+        for (let i = 0; i < 100; i++) {
+          world.scheduler.after(i * 2, () => world.nodes[0]?.submit(`p${i}`));
+        }
+        run(world, 100 + seed * 1.7);
+        for (const slot of lost) {
+          const node = world.nodes[slot] ?? assert.fail('a node');
+          node.crash();
+          node.disk.journal = [];
+          node.isAccepted = true;
+          // What peers hold is all that is left of what it signed.
+          world.oracle.forgive(node.identity);
+        }
+        run(world, 500);
+        world.startAll();
+        pay(world, 0, 'last');
+        finality(world, 'last', 20 * simTiming.advanceMs);
+      }
+    }
+  });
+
   it('two processes with one key: one finds votes that it did not cast, and is silent', () => {
     const world = new World(1, four, { ...idle, twin: 3 });
     // By the book, both of them: nothing is kept from them.

@@ -163,6 +163,21 @@ describe('one core, over the end of an epoch', () => {
     assert.ok(bench.cast.length > 0);
   });
 
+  it('2.12: what peers hold takes the place of a lost record that is accepted', () => {
+    const bench = new Bench([], { record: 'accepted' });
+    bench.feed({ t: 'tick' });
+    const vote = bench.vote(bench.me, bench.statement(Nullify, 1));
+    const { epoch } = bench.options;
+    for (const from of bench.others) bench.say({ t: 'recalled', epoch, votes: [vote] }, from);
+    assert.equal(bench.core.me, bench.me);
+    assert.ok(bench.effects.some((effect) => effect.t === 'adopt' && effect.vote === vote));
+    bench.certify(Notarize, 1, bench.block(1, genesis, bench.first, ['a']).block);
+    assert.equal(bench.has(Finalize, 1), false, 'it gave that view up, as its peers remember');
+    const other = bench.vote(bench.me, bench.statement(Nullify, 9));
+    bench.say({ t: 'vote', vote: other });
+    assert.equal(bench.core.me, null, 'later, a vote that it does not know is what it always is');
+  });
+
   it('10: votes of its journal that are newer than its chain gate it once they are due', () => {
     const plain = new Bench();
     const vote = plain.vote(0, nullified(plain));
