@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { isLinkFailure } from '#p2p/linkFailure.ts';
 import { cryptoBackend } from '#src/crypto/secp256k1.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
@@ -81,7 +82,10 @@ function guardProcess(log: Log): void {
   if (process.env.DUMP_SESSION_KEYS !== undefined) {
     throw new UserError(EXIT.usage, 'DUMP_SESSION_KEYS would write network keys out: unset it');
   }
-  process.on('uncaughtException', (error) => die(log, error));
+  process.on('uncaughtException', (error) => {
+    if (!isLinkFailure(error)) die(log, error);
+    log.warn('a link went away under its multiplexer', { reason: error.message });
+  });
   process.on('unhandledRejection', (reason) =>
     die(log, reason instanceof Error ? reason : new Error(String(reason))),
   );

@@ -68,12 +68,15 @@ export class OtherEpochs<Frame extends { readonly length: number } = Uint8Array>
 
   #help(peer: string, epoch: Epoch, message: Message | null): void {
     const { ledger, here, pass, send } = this.#options;
-    const certificate = ledger.transition(epoch);
+    let certificate = ledger.transition(epoch);
     if (certificate === null || message?.t === 'certificate') return;
-    if (message?.t === 'status' && epoch + 1 === here()) {
-      const theirs = message.certificate?.statement.blockHash;
+    const theirs = message?.t === 'status' ? message.certificate?.statement.blockHash : null;
+    if (message !== null && theirs === certificate.statement.blockHash) {
       // At the base of this epoch, like everyone who has seen no more of it.
-      if (theirs === certificate.statement.blockHash) return pass(peer, message);
+      if (epoch + 1 === here()) return pass(peer, message);
+      // Who shows the end of one epoch stands in the next, and is told how that one ended.
+      certificate = ledger.transition(asEpoch(epoch + 1));
+      if (certificate === null) return;
     }
     if (this.#mayAnswer(peer)) send(peer, { t: 'certificate', certificate });
   }

@@ -84,6 +84,15 @@ describe('messages of other epochs', () => {
     assert.deepEqual(passed, [status]);
   });
 
+  it('who shows the end of one epoch stands in the next, and is told how that one ended', () => {
+    const { receive, said } = node();
+    const status: Message = { t: 'status', height: 5n as Height, certificate: certificate(0, 41) };
+    receive('a', 0, status);
+    const [{ message } = assert.fail('an answer')] = said;
+    assert.ok(message.t === 'certificate');
+    assert.equal(message.certificate.statement.epoch, 1);
+  });
+
   it('who hears of a later epoch shows what it has, and fetches what a status claims', () => {
     const { receive, told, fetched } = node();
     receive('a', 5, vote(5));
