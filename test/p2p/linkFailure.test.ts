@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { isLinkFailure } from '#p2p/linkFailure.ts';
 
-it('a stream that closed under the multiplexer is a lost link; anything else is our own bug', () => {
+it('a stream that closed under the multiplexer is a lost link; anything else is our bug', () => {
   const from = (error: Error, place: string) => {
     error.stack = `${error.name}: ${error.message}\n    at send (${place}:1:2)\n    at ours (bin/x.ts)`;
     return error;
