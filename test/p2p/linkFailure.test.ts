@@ -4,7 +4,8 @@ import { isLinkFailure } from '#p2p/linkFailure.ts';
 
 it('a stream that closed under the multiplexer is a lost link; anything else is our bug', () => {
   const from = (error: Error, place: string) => {
-    error.stack = `${error.name}: ${error.message}\n    at send (${place}:1:2)\n    at ours (bin/x.ts)`;
+    const lines = [`${error.name}: ${error.message}`, `    at send (${place}:1:2)`, '    at ours'];
+    error.stack = lines.join('\n');
     return error;
   };
   const closed = () => {
