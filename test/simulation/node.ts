@@ -521,9 +521,12 @@ export class SimNode {
       this.#target = null;
       return;
     }
-    const slot = this.#world.random.below(this.#world.nodes.length);
+    const others = this.#world.nodes.filter((node) => node !== this);
+    if (others.length === 0) return;
+    // Somebody else each time, as the engine's loop does it.
+    const { slot } = this.#world.random.pick(others);
     const from = BigInt(this.#chain.length) + 1n;
-    if (slot !== this.slot) this.#world.network.send(this.slot, slot, { t: 'getFinalized', from });
+    this.#world.network.send(this.slot, slot, { t: 'getFinalized', from });
   }
 
   #answerRange(to: number, from: bigint): void {
