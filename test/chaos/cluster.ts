@@ -275,9 +275,13 @@ export function feeAccount(index: number): string {
 }
 
 /** Outside the range that the system gives to outgoing connections, and free now. */
+/** Tests run beside each other: no two processes that start together look in the same place. */
+const portRanges = 400;
+const portsEach = 50;
+
 async function freePorts(count: number): Promise<number[]> {
   const found: number[] = [];
-  for (let port = 12_000 + (process.pid % 900) * 20; found.length < count; port++) {
+  for (let port = 12_000 + (process.pid % portRanges) * portsEach; found.length < count; port++) {
     if (await isFree(port)) found.push(port);
   }
   return found;

@@ -106,10 +106,13 @@ export class Devnet {
 }
 
 /** Runs one command to its end. */
+/** A command that hangs is ended, and its exit code then says so. */
+const runMsMax = 60_000;
+
 export async function run(
   args: readonly string[],
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [program, ...args], { cwd: root });
+  const child = spawn(process.execPath, [program, ...args], { cwd: root, timeout: runMsMax });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (text: Buffer) => {
