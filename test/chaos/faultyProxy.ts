@@ -181,7 +181,8 @@ class Call {
     for (const pipe of this.#pipes) pipe.stop();
     for (const socket of [this.#near, this.#far]) {
       if (socket === null || socket.destroyed) continue;
-      if (socket.connecting) socket.destroy();
+      // Reset while its end is on the way, the handle would never close (libuv).
+      if (socket.connecting || socket.writableEnded) socket.destroy();
       else socket.resetAndDestroy();
     }
     this.#onEnd();
