@@ -1,8 +1,9 @@
 import type { BlockRecord, ChainStore, EpochRecord, Head, Undo } from '#src/chain/store.ts';
 import { sha256 } from '#src/crypto/sha256.ts';
 import { decodeHistoryEntry, encodeHistoryEntry, type HistoryEntry } from '#src/history/history.ts';
-import { type Account, decodeAccount, encodeAccount } from '#src/ledger/state/account.ts';
+import { type Account, decodeAccount } from '#src/ledger/state/account.ts';
 import type { SlotKey } from '#src/ledger/state/reader.ts';
+import type { TrieNode } from '#src/ledger/state/trieNode.ts';
 import { bytesEqual, concatBytes, EMPTY_BYTES, uintToBytes, utf8 } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { type Address, addressFromBytes, addressToBytes } from '#src/types/address.ts';
@@ -11,6 +12,9 @@ import type { Nibbles } from '#src/types/nibbles.ts';
 import { encodeRlp } from '#src/types/rlp.ts';
 import { asHeight, type Epoch, type Height } from '#src/types/units.ts';
 import { type Change, DamageError, type Entry, type Shelf } from './shelf.ts';
+import { StateCache } from './stateCache.ts';
+import { stateRows } from './stateRows.ts';
+import { StateTables } from './stateTables.ts';
 import { bytesOf, listOf } from './stored.ts';
 import { SCHEMA_VERSION } from './tables.ts';
 import { decodeUndo, encodeUndo } from './undo.ts';
@@ -29,12 +33,14 @@ const NO_COMMIT = new Uint8Array(32);
 /** The chain's tables on a shelf. */
 export class ShelfChainStore implements ChainStore {
   readonly #shelf: Shelf;
+  readonly #state: StateCache;
   #head: Head | null;
   /** Of the newest commit record, to which the next one is linked. */
   #link: Uint8Array;
 
   private constructor(shelf: Shelf, head: Head | null, link: Uint8Array) {
     this.#shelf = shelf;
+    this.#state = new StateCache(new StateTables(shelf));
     this.#head = head;
     this.#link = link;
   }
@@ -85,6 +91,7 @@ export class ShelfChainStore implements ChainStore {
     const head: Head = { height: last.height, hash: last.hash, journalSeq: seq };
     changes.push({ table: 'meta', key: HEAD_KEY, value: encodeHead(head) });
     await this.#shelf.write(changes);
+    for (const record of records) this.#state.settle(record.changes);
     this.#head = head;
     this.#link = link;
   }
@@ -92,20 +99,19 @@ export class ShelfChainStore implements ChainStore {
   // --- the state at the head --------------------------------------------------------------------
 
   account(address: Address): Account | null {
-    const bytes = this.#shelf.get('accounts', addressToBytes(address));
-    return bytes === null ? null : decodeAccount(bytes);
+    return this.#state.account(address);
   }
 
   slot(address: Address, key: SlotKey): Uint8Array {
-    return this.#shelf.get('slots', slotKey(address, key)) ?? EMPTY_BYTES;
+    return this.#state.slot(address, key);
   }
 
   code(hash: Hash): Uint8Array | null {
-    return this.#shelf.get('code', hashToBytes(hash));
+    return this.#state.code(hash);
   }
 
-  trieNode(owner: Address | null, path: Nibbles): Uint8Array | null {
-    return this.#shelf.get('trie', nodeKey(owner, path));
+  trieNode(owner: Address | null, path: Nibbles): TrieNode | null {
+    return this.#state.trieNode(owner, path);
   }
 
   // --- the past ---------------------------------------------------------------------------------
@@ -244,7 +250,7 @@ export class ShelfChainStore implements ChainStore {
     out.push({ table: 'heights', key: hashToBytes(record.hash), value: at });
     out.push({ table: 'receipts', key: at, value: encodeRlp(record.receipts) });
     for (const [index, hash] of record.transactions.entries()) {
-      const place = concatBytes(at, uintToBytes(BigInt(index), 4));
+      const place = placeOf(height, index);
       out.push({ table: 'transactions', key: hashToBytes(hash), value: place });
     }
     const seen = new Map<string, number>();
@@ -255,22 +261,7 @@ export class ShelfChainStore implements ChainStore {
       seen.set(place, nth + 1);
       out.push({ table: 'history', key: historyKey(entry, nth), value: encodeHistoryEntry(entry) });
     }
-    for (const [address, account] of changes.accounts) {
-      const value = account === null ? null : encodeAccount(account);
-      out.push({ table: 'accounts', key: addressToBytes(address), value });
-    }
-    for (const [address, slots] of changes.slots) {
-      for (const [key, value] of slots) {
-        const stored = value.length === 0 ? null : value;
-        out.push({ table: 'slots', key: slotKey(address, key), value: stored });
-      }
-    }
-    for (const [hash, code] of changes.code) {
-      out.push({ table: 'code', key: hashToBytes(hash), value: code });
-    }
-    for (const { owner, path, node } of changes.trieNodes) {
-      out.push({ table: 'trie', key: nodeKey(owner, path), value: node });
-    }
+    stateRows(changes, out);
     if (record.nextEpoch !== null) {
       const { epoch, boundary, validators } = record.nextEpoch;
       const value = concatBytes(heightKey(boundary), validators);
@@ -284,7 +275,16 @@ export class ShelfChainStore implements ChainStore {
 // ------------------------------------------------------------------------
 
 function heightKey(height: bigint): Uint8Array {
-  return uintToBytes(height, 8);
+  const key = new Uint8Array(8);
+  viewOf(key).setBigUint64(0, height);
+  return key;
+}
+
+function placeOf(height: bigint, index: number): Uint8Array {
+  const place = new Uint8Array(12);
+  viewOf(place).setBigUint64(0, height);
+  viewOf(place).setUint32(8, index);
+  return place;
 }
 
 /** The least key after this one. */
@@ -292,28 +292,10 @@ function following(key: Uint8Array): Uint8Array {
   return concatBytes(key, Uint8Array.of(0));
 }
 
-function slotKey(address: Address, key: SlotKey): Uint8Array {
-  return concatBytes(addressToBytes(address), new Uint8Array(Buffer.from(key, 'hex')));
-}
-
-/** One byte a nibble, so that a subtree is a range of keys. */
-function nodeKey(owner: Address | null, path: Nibbles): Uint8Array {
-  const prefix = owner === null ? Uint8Array.of(0) : concatBytes(ONE, addressToBytes(owner));
-  const out = new Uint8Array(prefix.length + path.length);
-  out.set(prefix);
-  for (let i = 0; i < path.length; i++) {
-    out[prefix.length + i] = Number.parseInt(path.charAt(i), 16);
-  }
-  return out;
-}
-
-const ONE = Uint8Array.of(1);
-
 function historyKey(entry: HistoryEntry, nth: number): Uint8Array {
   return concatBytes(
     addressToBytes(entry.account),
-    heightKey(entry.height),
-    uintToBytes(BigInt(entry.index), 4),
+    placeOf(entry.height, entry.index),
     Uint8Array.of(nth),
   );
 }

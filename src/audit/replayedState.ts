@@ -1,5 +1,6 @@
 import type { Account } from '#src/ledger/state/account.ts';
 import type { StateChanges, StateReader } from '#src/ledger/state/reader.ts';
+import type { TrieNode } from '#src/ledger/state/trieNode.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { Nibbles } from '#src/types/nibbles.ts';
@@ -9,7 +10,7 @@ export class ReplayedState implements StateReader {
   readonly accounts = new Map<Address, Account>();
   readonly #slots = new Map<string, Uint8Array>();
   readonly #code = new Map<Hash, Uint8Array>();
-  readonly #nodes = new Map<string, Uint8Array>();
+  readonly #nodes = new Map<string, TrieNode>();
 
   account(address: Address): Account | null {
     return this.accounts.get(address) ?? null;
@@ -20,7 +21,7 @@ export class ReplayedState implements StateReader {
   code(hash: Hash): Uint8Array | null {
     return this.#code.get(hash) ?? null;
   }
-  trieNode(owner: Address | null, path: Nibbles): Uint8Array | null {
+  trieNode(owner: Address | null, path: Nibbles): TrieNode | null {
     return this.#nodes.get(`${owner ?? ''}/${path}`) ?? null;
   }
 

@@ -60,14 +60,9 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** Big-endian, fixed width. Throws where the value does not fit: that is our own bug. */
 export function uintToBytes(value: bigint, width: number): Uint8Array {
-  if (value < 0n || value >> BigInt(8 * width) !== 0n) throw new RangeError('integer out of width');
-  const out = new Uint8Array(width);
-  let rest = value;
-  for (let i = width - 1; i >= 0 && rest > 0n; i--) {
-    out[i] = Number(rest & 0xffn);
-    rest >>= 8n;
-  }
-  return out;
+  const digits = value.toString(16).padStart(2 * width, '0');
+  if (value < 0n || digits.length > 2 * width) throw new RangeError('integer out of width');
+  return new Uint8Array(Buffer.from(digits, 'hex'));
 }
 
 /** Big-endian of any length; the empty string is zero. */

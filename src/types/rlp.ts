@@ -29,16 +29,18 @@ export function encodeRlp(item: RlpItem): Uint8Array {
   return out;
 }
 
+/** Where integers are laid out before they are cut to their length. */
+const WORD_BYTES = new Uint8Array(8);
+const WORD = new DataView(WORD_BYTES.buffer);
+
 /** Big-endian without leading zeros; zero is the empty string. */
 export function uintToRlp(value: bigint | number): Uint8Array {
   if (value === 0n || value === 0) return EMPTY_BYTES;
   assert(value > 0, 'RLP integers are not negative');
-  if (typeof value === 'number' || value <= 0xffff_ffffn) {
-    let rest = Number(value);
-    assert(Number.isSafeInteger(rest), 'a number in RLP is a safe integer');
-    const small: number[] = [];
-    for (; rest > 0; rest = Math.floor(rest / 256)) small.unshift(rest % 256);
-    return Uint8Array.from(small);
+  assert(typeof value === 'bigint' || Number.isSafeInteger(value), 'a number is a safe integer');
+  if (value <= 0xffff_ffff_ffff_ffffn) {
+    WORD.setBigUint64(0, BigInt(value));
+    return WORD_BYTES.slice(WORD_BYTES.findIndex((byte) => byte !== 0));
   }
   const digits = value.toString(16);
   return new Uint8Array(Buffer.from(digits.length % 2 === 0 ? digits : `0${digits}`, 'hex'));

@@ -5,13 +5,14 @@ import { describe, it } from 'node:test';
 import { createMPT } from '@ethereumjs/mpt';
 import { keccak256 } from '#src/crypto/keccak.ts';
 import { readTrie, StateDamagedError, updateTrie } from '#src/ledger/state/trie.ts';
+import { type TrieNode, trieNode } from '#src/ledger/state/trieNode.ts';
 import { toBareHex, toHex, utf8 } from '#src/lib/bytes.ts';
 import { SeededRandom } from '#src/lib/random.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { EMPTY_TRIE_ROOT } from '#src/types/listRoot.ts';
 
 class Store {
-  readonly nodes = new Map<string, Uint8Array>();
+  readonly nodes = new Map<string, TrieNode>();
   root: Hash = EMPTY_TRIE_ROOT;
   readonly read = (path: string) => this.nodes.get(path) ?? null;
 
@@ -92,15 +93,15 @@ describe('state trie', () => {
     const keys = Array.from({ length: 50 }, () => pathOf(random.bytes(20)));
     store.update(keys.map((path) => ({ path, value: random.bytes(70) })));
     const path = keys[0] ?? '';
-    for (const [at, bytes] of [...store.nodes]) {
+    for (const [at, node] of [...store.nodes]) {
       if (!path.startsWith(at)) continue;
-      const damaged = Uint8Array.from(bytes);
+      const damaged = Uint8Array.from(node.bytes);
       damaged[damaged.length - 1] = (damaged.at(-1) ?? 0) ^ 1;
-      store.nodes.set(at, damaged);
+      store.nodes.set(at, trieNode(damaged));
       assert.throws(() => readTrie(store.read, store.root, path), StateDamagedError);
       store.nodes.delete(at);
       assert.throws(() => readTrie(store.read, store.root, path), StateDamagedError);
-      store.nodes.set(at, bytes);
+      store.nodes.set(at, node);
     }
   });
 

@@ -1,3 +1,4 @@
+import { bytesEqual } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import { type Hash, hashFromBytes, hashToBytes } from '#src/types/hash.ts';
 import { EMPTY_TRIE_ROOT } from '#src/types/listRoot.ts';
@@ -16,6 +17,10 @@ export type Account = {
   readonly codeHash: Hash;
 };
 
+/** Nearly every account has these two: none makes them anew. */
+const EMPTY_ROOT_BYTES = hashToBytes(EMPTY_TRIE_ROOT);
+const EMPTY_CODE_BYTES = hashToBytes(EMPTY_CODE_HASH);
+
 export const EMPTY_ACCOUNT: Account = {
   nonce: 0n,
   balance: asWei(0n),
@@ -32,8 +37,8 @@ export function encodeAccount({ nonce, balance, storageRoot, codeHash }: Account
   return encodeRlp([
     uintToRlp(nonce),
     uintToRlp(balance),
-    hashToBytes(storageRoot),
-    hashToBytes(codeHash),
+    storageRoot === EMPTY_TRIE_ROOT ? EMPTY_ROOT_BYTES : hashToBytes(storageRoot),
+    codeHash === EMPTY_CODE_HASH ? EMPTY_CODE_BYTES : hashToBytes(codeHash),
   ]);
 }
 
@@ -48,7 +53,9 @@ export function decodeAccount(bytes: Uint8Array): Account {
   return {
     nonce: rlpToUint(nonce, 8) ?? 0n,
     balance: asWei(rlpToUint(balance, 32) ?? 0n),
-    storageRoot: hashFromBytes(storageRoot),
-    codeHash: hashFromBytes(codeHash),
+    storageRoot: bytesEqual(storageRoot, EMPTY_ROOT_BYTES)
+      ? EMPTY_TRIE_ROOT
+      : hashFromBytes(storageRoot),
+    codeHash: bytesEqual(codeHash, EMPTY_CODE_BYTES) ? EMPTY_CODE_HASH : hashFromBytes(codeHash),
   };
 }

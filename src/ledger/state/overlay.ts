@@ -9,6 +9,7 @@ import { encodeRlp } from '#src/types/rlp.ts';
 import { type Account, EMPTY_ACCOUNT, encodeAccount, isEmptyAccount } from './account.ts';
 import type { SlotKey, StateChanges, StateReader, TrieWrite } from './reader.ts';
 import { type TrieChange, updateTrie } from './trie.ts';
+import type { TrieNode } from './trieNode.ts';
 
 /**
  * Changes on top of another version of the state. A block is executed into an overlay on its
@@ -20,7 +21,7 @@ export class Overlay implements StateReader {
   readonly #accounts = new Map<Address, Account | null>();
   readonly #slots = new Map<Address, Map<SlotKey, Uint8Array>>();
   readonly #code = new Map<Hash, Uint8Array>();
-  readonly #nodes = new Map<string, Uint8Array | null>();
+  readonly #nodes = new Map<string, TrieNode | null>();
   /** How to undo each change since the block began, the newest last. */
   readonly #journal: (() => void)[] = [];
   #sealed = false;
@@ -42,7 +43,7 @@ export class Overlay implements StateReader {
     return this.#code.get(hash) ?? this.#parent.code(hash);
   }
 
-  trieNode(owner: Address | null, path: Nibbles): Uint8Array | null {
+  trieNode(owner: Address | null, path: Nibbles): TrieNode | null {
     const own = this.#nodes.get(nodeKey(owner, path));
     return own === undefined ? this.#parent.trieNode(owner, path) : own;
   }

@@ -2,6 +2,7 @@ import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { Nibbles } from '#src/types/nibbles.ts';
 import type { Account } from './account.ts';
+import type { TrieNode } from './trieNode.ts';
 
 /** 32 bytes as bare hex: a storage slot's key. */
 export type SlotKey = string;
@@ -13,7 +14,7 @@ export type StateReader = {
   slot(address: Address, key: SlotKey): Uint8Array;
   code(hash: Hash): Uint8Array | null;
   /** A node of the account trie (owner null) or of one account's storage trie. */
-  trieNode(owner: Address | null, path: Nibbles): Uint8Array | null;
+  trieNode(owner: Address | null, path: Nibbles): TrieNode | null;
 };
 
 /** What a contract writes its storage through. */
@@ -37,7 +38,7 @@ export type StateChanges = {
 export type TrieWrite = {
   readonly owner: Address | null;
   readonly path: Nibbles;
-  readonly node: Uint8Array | null;
+  readonly node: TrieNode | null;
 };
 
 export const emptyState: StateReader = {

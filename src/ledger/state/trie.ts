@@ -6,21 +6,28 @@
  * one, so the store holds exactly one trie and nothing has to be collected. The hash in the parent
  * is the checksum of what is read.
  */
-import { keccak256 } from '#src/crypto/keccak.ts';
-import { bytesEqual, EMPTY_BYTES } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import { type Hash, hashFromBytes, hashToBytes } from '#src/types/hash.ts';
 import { EMPTY_TRIE_ROOT } from '#src/types/listRoot.ts';
+import { commonPrefixLength, type Nibbles } from '#src/types/nibbles.ts';
 import {
-  commonPrefixLength,
-  decodeHexPrefix,
-  encodeHexPrefix,
-  type Nibbles,
-} from '#src/types/nibbles.ts';
-import { decodeRlp, encodeRlp, isRlpList, type RlpItem } from '#src/types/rlp.ts';
+  Branch,
+  type Child,
+  digitAt,
+  type Extension,
+  encodeExtension,
+  encodeLeaf,
+  hashItem,
+  hashOfItem,
+  type Node,
+  nodeOf,
+  type TrieNode,
+  trieNode,
+  type Unread,
+} from './trieNode.ts';
 
-/** The stored bytes of the node at a path, or null. */
-export type ReadNode = (path: Nibbles) => Uint8Array | null;
+/** The node stored at a path, or null. */
+export type ReadNode = (path: Nibbles) => TrieNode | null;
 
 /** The key as nibbles (of its keccak), and its new value; null deletes. */
 export type TrieChange = { readonly path: Nibbles; readonly value: Uint8Array | null };
@@ -28,7 +35,7 @@ export type TrieChange = { readonly path: Nibbles; readonly value: Uint8Array | 
 export type TrieUpdate = {
   readonly root: Hash;
   /** Nodes to store by path; null deletes. */
-  readonly writes: ReadonlyMap<Nibbles, Uint8Array | null>;
+  readonly writes: ReadonlyMap<Nibbles, TrieNode | null>;
 };
 
 /** What is stored is not what the parent's hash promises. */
@@ -41,11 +48,10 @@ export class StateDamagedError extends Error {
 }
 
 const PATH_NIBBLES = 64;
-const nodeBytesMax = 64 * 1024;
 
 /** `changes` have distinct paths, in any order. */
 export function updateTrie(read: ReadNode, root: Hash, changes: readonly TrieChange[]): TrieUpdate {
-  const sorted = [...changes].sort((a, b) => (a.path < b.path ? -1 : 1));
+  const sorted = [...changes].sort(byPath);
   for (const [index, { path }] of sorted.entries()) {
     assert(path.length === PATH_NIBBLES, 'a trie key is 32 bytes');
     assert(path !== sorted[index + 1]?.path, 'trie keys are distinct');
@@ -54,64 +60,74 @@ export function updateTrie(read: ReadNode, root: Hash, changes: readonly TrieCha
   const top = root === EMPTY_TRIE_ROOT ? null : walk.load('', hashToBytes(root));
   const changed = walk.apply(top, '', sorted);
   if (changed === null) return { root: EMPTY_TRIE_ROOT, writes: walk.finish() };
-  const encoded = encodeRlp(walk.encode(changed, ''));
-  walk.write('', encoded);
-  return { root: hashFromBytes(keccak256(encoded)), writes: walk.finish() };
+  const node = walk.write('', walk.encode(changed, ''));
+  return { root: hashFromBytes(node.hash), writes: walk.finish() };
 }
 
-/** The value under a path, for proofs and checks; null where there is none. */
+/** The value under a path, for checks; null where there is none. */
 export function readTrie(read: ReadNode, root: Hash, path: Nibbles): Uint8Array | null {
-  if (root === EMPTY_TRIE_ROOT) return null;
   const walk = new Walk(read);
-  let node: Node = walk.load('', hashToBytes(root));
-  let at = '';
-  for (;;) {
-    if (node.t === 'leaf') return at + node.path === path ? node.value : null;
-    const step: Nibbles = node.t === 'extension' ? node.path : path.charAt(at.length);
-    if (!path.startsWith(at + step)) return null;
-    const child: Child = node.t === 'extension' ? node.child : childAt(node, step);
-    at += step;
-    if (child === null) return null;
-    node = walk.resolve(child, at);
-  }
+  const last = walk.descend(root, path).at(-1);
+  return last?.node.t === 'leaf' && last.at + last.node.path === path ? last.node.value : null;
 }
 
-type Leaf = { readonly t: 'leaf'; readonly path: Nibbles; readonly value: Uint8Array };
-type Extension = { readonly t: 'extension'; readonly path: Nibbles; readonly child: Child };
-type Branch = { readonly t: 'branch'; readonly children: readonly Child[] };
-type Node = Leaf | Extension | Branch;
-/** Not read yet: a hash, or the node itself where it is shorter than one. */
-type Unread = { readonly t: 'unread'; readonly reference: RlpItem };
-type Child = Node | Unread | null;
+/**
+ * The nodes from the root to the value under a path, or to where it would be (EIP-1186); a node
+ * shorter than a hash is part of the one before it.
+ */
+export function proveTrie(read: ReadNode, root: Hash, path: Nibbles): Uint8Array[] {
+  const walk = new Walk(read);
+  return walk.descend(root, path).flatMap(({ stored }) => (stored === null ? [] : [stored.bytes]));
+}
+
+/** `stored` is null where the node is a part of its parent. */
+type Step = { readonly at: Nibbles; readonly node: Node; readonly stored: TrieNode | null };
 
 class Walk {
   readonly #read: ReadNode;
   /** What was read, by path: rewritten, or else gone when the walk ends. */
-  readonly #seen = new Map<Nibbles, Uint8Array>();
-  readonly #written = new Map<Nibbles, Uint8Array>();
+  readonly #seen = new Map<Nibbles, TrieNode>();
+  readonly #written = new Map<Nibbles, TrieNode>();
 
   constructor(read: ReadNode) {
     this.#read = read;
   }
 
   load(path: Nibbles, hash: Uint8Array): Node {
-    const bytes = this.#read(path);
-    if (bytes === null) throw new StateDamagedError(path, 'missing');
-    if (!bytesEqual(keccak256(bytes), hash)) throw new StateDamagedError(path, 'wrong hash');
-    this.#seen.set(path, bytes);
-    const decoded = decodeRlp(bytes, nodeBytesMax);
-    const node = decoded.ok ? nodeFromRlp(decoded.value) : null;
+    const stored = this.#read(path);
+    if (stored === null) throw new StateDamagedError(path, 'missing');
+    if (Buffer.compare(stored.hash, hash) !== 0) throw new StateDamagedError(path, 'wrong hash');
+    this.#seen.set(path, stored);
+    const node = nodeOf(stored.bytes);
     if (node === null) throw new StateDamagedError(path, 'not a node');
     return node;
   }
 
   resolve(child: Node | Unread, path: Nibbles): Node {
     if (child.t !== 'unread') return child;
-    const { reference } = child;
-    if (!isRlpList(reference)) return this.load(path, reference);
-    const node = nodeFromRlp(reference);
+    const hash = hashOfItem(child.item);
+    if (hash !== null) return this.load(path, hash);
+    const node = nodeOf(child.item);
     if (node === null) throw new StateDamagedError(path, 'not an embedded node');
     return node;
+  }
+
+  descend(root: Hash, path: Nibbles): Step[] {
+    if (root === EMPTY_TRIE_ROOT) return [];
+    const steps: Step[] = [];
+    let node = this.load('', hashToBytes(root));
+    let at = '';
+    for (;;) {
+      steps.push({ at, node, stored: this.#seen.get(at) ?? null });
+      if (node.t === 'leaf') return steps;
+      const step: Nibbles = node.t === 'extension' ? node.path : path.charAt(at.length);
+      if (!path.startsWith(at + step)) return steps;
+      const child: Child =
+        node.t === 'extension' ? node.child : node.child(digitAt(path, at.length));
+      at += step;
+      if (child === null) return steps;
+      node = this.resolve(child, at);
+    }
   }
 
   /** The subtree at `path` after these changes, all of which lie below it; null when empty. */
@@ -123,8 +139,8 @@ class Walk {
       const rest = changes.filter(isInsert);
       const kept = changes.some((change) => change.path === key)
         ? rest
-        : [...rest, { path: key, value: node.value }];
-      return build(kept.sort(byPath), path.length);
+        : [...rest, { path: key, value: node.value }].sort(byPath);
+      return build(kept, path.length);
     }
     if (node.t === 'extension') {
       const below = path + node.path;
@@ -134,75 +150,64 @@ class Walk {
       }
       return this.apply(opened(node), path, changes);
     }
-    const children = [...node.children];
+    const depth = path.length;
     for (let from = 0, to = 0; from < changes.length; from = to) {
-      const digit = changes[from]?.path.charAt(path.length) ?? '';
-      while (to < changes.length && changes[to]?.path.charAt(path.length) === digit) to++;
-      const slot = Number.parseInt(digit, 16);
-      const below = path + digit;
-      const child = children[slot] ?? null;
+      const digit = digitAt(changes[from]?.path ?? '', depth);
+      while (to < changes.length && digitAt(changes[to]?.path ?? '', depth) === digit) to++;
+      const below = path + DIGITS.charAt(digit);
+      const child = node.child(digit);
       const before = child === null ? null : this.resolve(child, below);
-      children[slot] = this.apply(before, below, changes.slice(from, to));
+      node.set(digit, this.apply(before, below, changes.slice(from, to)));
     }
-    return this.#collapse(children, path);
+    return this.#collapse(node, path);
   }
 
   /** A branch needs two children; with one it becomes part of that child. */
-  #collapse(children: readonly Child[], path: Nibbles): Node | null {
-    let only = -1;
-    for (let slot = 0; slot < 16; slot++) {
-      if ((children[slot] ?? null) === null) continue;
-      if (only >= 0) return { t: 'branch', children };
-      only = slot;
-    }
-    if (only < 0) return null;
-    const digit = only.toString(16);
-    return prepend(digit, this.resolve(mustBe(children[only] ?? null), path + digit));
+  #collapse(branch: Branch, path: Nibbles): Node | null {
+    const only = branch.onlyChild();
+    if (only === 'several') return branch;
+    if (only === null) return null;
+    const digit = DIGITS.charAt(only);
+    return prepend(digit, this.resolve(mustBe(branch.child(only)), path + digit));
   }
 
   /** The node's RLP, after writing the children that changed. */
-  encode(node: Node, path: Nibbles): RlpItem {
+  encode(node: Node, path: Nibbles): Uint8Array {
     switch (node.t) {
       case 'leaf':
-        return [encodeHexPrefix(node.path, true), node.value];
+        return encodeLeaf(node);
       case 'extension':
-        return [
-          encodeHexPrefix(node.path, false),
-          this.#reference(mustBe(node.child), path + node.path),
-        ];
+        return encodeExtension(node.path, this.#item(mustBe(node.child), path + node.path));
       case 'branch':
-        return [
-          ...node.children.map((child, slot) =>
-            child === null ? EMPTY_BYTES : this.#reference(child, path + slot.toString(16)),
-          ),
-          EMPTY_BYTES,
-        ];
+        return node.encode((child, digit) => this.#item(child, path + DIGITS.charAt(digit)));
     }
   }
 
-  #reference(child: Node | Unread, path: Nibbles): RlpItem {
-    if (child.t === 'unread') return child.reference;
-    const item = this.encode(child, path);
-    const encoded = encodeRlp(item);
-    if (encoded.length < 32) return item;
-    this.write(path, encoded);
-    return keccak256(encoded);
+  /** How the parent holds it, as RLP: itself below 32 bytes, else its hash. */
+  #item(child: Node | Unread, path: Nibbles): Uint8Array {
+    if (child.t === 'unread') return child.item;
+    const encoded = this.encode(child, path);
+    return encoded.length < 32 ? encoded : hashItem(this.write(path, encoded).hash);
   }
 
-  write(path: Nibbles, encoded: Uint8Array): void {
-    this.#written.set(path, encoded);
+  write(path: Nibbles, encoded: Uint8Array): TrieNode {
+    const node = trieNode(encoded);
+    this.#written.set(path, node);
+    return node;
   }
 
-  finish(): Map<Nibbles, Uint8Array | null> {
-    const writes = new Map<Nibbles, Uint8Array | null>(this.#written);
+  finish(): Map<Nibbles, TrieNode | null> {
+    const writes = new Map<Nibbles, TrieNode | null>(this.#written);
     for (const [path, before] of this.#seen) {
       const after = this.#written.get(path);
       if (after === undefined) writes.set(path, null);
-      else if (bytesEqual(before, after)) writes.delete(path);
+      else if (Buffer.compare(before.hash, after.hash) === 0) writes.delete(path);
     }
     return writes;
   }
 }
+
+const DIGITS = '0123456789abcdef';
 
 /** The node over sorted insertions that agree in their first `depth` nibbles. */
 function build(pairs: readonly Insert[], depth: number): Node | null {
@@ -211,13 +216,12 @@ function build(pairs: readonly Insert[], depth: number): Node | null {
   if (first === undefined || last === undefined) return null;
   if (pairs.length === 1) return { t: 'leaf', path: first.path.slice(depth), value: first.value };
   const shared = commonPrefixLength(first.path, last.path);
-  const children: Child[] = new Array<Child>(16).fill(null);
+  const branch = Branch.empty();
   for (let from = 0, to = 0; from < pairs.length; from = to) {
-    const digit = pairs[from]?.path.charAt(shared) ?? '';
-    while (to < pairs.length && pairs[to]?.path.charAt(shared) === digit) to++;
-    children[Number.parseInt(digit, 16)] = build(pairs.slice(from, to), shared + 1);
+    const digit = digitAt(pairs[from]?.path ?? '', shared);
+    while (to < pairs.length && digitAt(pairs[to]?.path ?? '', shared) === digit) to++;
+    branch.set(digit, build(pairs.slice(from, to), shared + 1));
   }
-  const branch: Branch = { t: 'branch', children };
   return shared === depth ? branch : prepend(first.path.slice(depth, shared), branch);
 }
 
@@ -229,28 +233,10 @@ function prepend(path: Nibbles, node: Node): Node {
 
 /** An extension as a branch with one child, so that others can join it. */
 function opened({ path, child }: Extension): Branch {
-  const children: Child[] = new Array<Child>(16).fill(null);
+  const branch = Branch.empty();
   const rest = path.slice(1);
-  children[Number.parseInt(path.charAt(0), 16)] =
-    rest === '' ? child : { t: 'extension', path: rest, child };
-  return { t: 'branch', children };
-}
-
-function nodeFromRlp(item: RlpItem): Node | null {
-  if (!isRlpList(item)) return null;
-  if (item.length === 17) {
-    const children = item
-      .slice(0, 16)
-      .map((child): Child => (child.length === 0 ? null : { t: 'unread', reference: child }));
-    return { t: 'branch', children };
-  }
-  const [prefix, target] = item;
-  if (item.length !== 2 || prefix === undefined || isRlpList(prefix)) return null;
-  const decoded = decodeHexPrefix(prefix);
-  if (decoded === null || target === undefined) return null;
-  const { path, isLeaf } = decoded;
-  if (!isLeaf) return { t: 'extension', path, child: { t: 'unread', reference: target } };
-  return isRlpList(target) ? null : { t: 'leaf', path, value: target };
+  branch.set(digitAt(path, 0), rest === '' ? child : { t: 'extension', path: rest, child });
+  return branch;
 }
 
 type Insert = { readonly path: Nibbles; readonly value: Uint8Array };
@@ -261,10 +247,6 @@ function isInsert(change: TrieChange): change is Insert {
 
 function byPath(a: { path: Nibbles }, b: { path: Nibbles }): number {
   return a.path < b.path ? -1 : 1;
-}
-
-function childAt(branch: Branch, digit: Nibbles): Child {
-  return branch.children[Number.parseInt(digit, 16)] ?? null;
 }
 
 function mustBe(child: Child): Node | Unread {
