@@ -61,6 +61,21 @@ export class AppendLog {
   /** Opens or makes the log, and gives what it holds. A torn tail is cut off. */
   static open(dir: string): { log: AppendLog; records: LogRecord[] } {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
+    const { segments, records, size } = AppendLog.read(dir);
+    const nextSeq = (records.at(-1)?.seq ?? (segments.at(-1) ?? 1) - 1) + 1;
+    const last = segments.at(-1);
+    if (last === undefined) {
+      const fd = createSegment(dir, nextSeq);
+      return { log: new AppendLog(dir, [nextSeq], fd, 0, nextSeq), records };
+    }
+    const fd = openSync(segmentPath(dir, last), 'r+');
+    ftruncateSync(fd, size);
+    fsyncSync(fd);
+    return { log: new AppendLog(dir, segments, fd, size, nextSeq), records };
+  }
+
+  /** What it holds, without a change on disk; throws a {@link DamageError} as `open` does. */
+  static read(dir: string): { segments: number[]; records: LogRecord[]; size: number } {
     const segments = readdirSync(dir)
       .filter((name) => /^\d{16}\.log$/.test(name))
       .map((name) => Number.parseInt(name, 10))
@@ -72,22 +87,13 @@ export class AppendLog {
       if (index > 0 && first !== (records.at(-1)?.seq ?? first - 1) + 1) {
         throw new DamageError(`${path}: the segment before it is missing`);
       }
-      const read = readSegment(readFileSync(path), records.at(-1)?.seq ?? first - 1);
+      const read = readSegment(path, records.at(-1)?.seq ?? first - 1);
       const isLast = index === segments.length - 1;
       if (read.torn && !isLast) throw new DamageError(`${path}: damaged before its end`);
       records.push(...read.records);
       size = read.size;
     }
-    const nextSeq = (records.at(-1)?.seq ?? (segments.at(-1) ?? 1) - 1) + 1;
-    const last = segments.at(-1);
-    if (last === undefined) {
-      const fd = createSegment(dir, nextSeq);
-      return { log: new AppendLog(dir, [nextSeq], fd, 0, nextSeq), records };
-    }
-    const fd = openSync(segmentPath(dir, last), 'r+');
-    ftruncateSync(fd, size);
-    fsyncSync(fd);
-    return { log: new AppendLog(dir, segments, fd, size, nextSeq), records };
+    return { segments, records, size };
   }
 
   /** Queues a record; it is durable once a `sync` that was called later resolves. */
@@ -222,9 +228,10 @@ function encodeFrame(seq: number, syncedSeq: number, payload: Uint8Array): Buffe
 }
 
 function readSegment(
-  bytes: Buffer,
+  path: string,
   before: number,
 ): { records: LogRecord[]; size: number; torn: boolean } {
+  const bytes = readFileSync(path);
   const records: LogRecord[] = [];
   let at = 0;
   let last = before;
@@ -238,7 +245,7 @@ function readSegment(
   for (let later = at; later < bytes.length; later++) {
     const frame = readFrame(bytes, later);
     if (frame === null || frame.syncedSeq <= last) continue;
-    throw new DamageError(`a journal lost record ${last + 1}, which was on disk`);
+    throw new DamageError(`${path}: record ${last + 1} is lost, which was on disk`);
   }
   return { records, size: at, torn: at !== bytes.length };
 }

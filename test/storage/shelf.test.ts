@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { Level } from 'level';
 import { utf8 } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { LevelShelf } from '#storage/levelShelf.ts';
@@ -48,11 +49,11 @@ describe('a LevelDB directory', () => {
   });
 
   it('117: that is missing, or lost its CURRENT, does not open as an empty one', async () => {
-    await assert.rejects(LevelShelf.open(fresh()), hasExit(EXIT.badData));
+    await assert.rejects(LevelShelf.open(fresh()), DamageError);
     const path = fresh();
     await (await LevelShelf.create(path)).close();
     rmSync(join(path, 'CURRENT'));
-    await assert.rejects(LevelShelf.open(path), hasExit(EXIT.badData));
+    await assert.rejects(LevelShelf.open(path), DamageError);
   });
 
   it('is not created over one that is there', async () => {
@@ -68,23 +69,111 @@ describe('a LevelDB directory', () => {
     await shelf.close();
   });
 
-  it('117: with a flipped bit in a value is found out when that value is read', async () => {
+  it('117: tells every reader of a wrong checksum, and whoever has to act on it', async () => {
     const path = fresh();
     const shelf = await LevelShelf.create(path);
-    const value = new Uint8Array(200).fill(0x5a);
-    await shelf.write([{ table: 'accounts', key: utf8('alice'), value }]);
+    await shelf.write([{ table: 'accounts', key: utf8('alice'), value: utf8('100') }]);
     await shelf.close();
-    // Opening once moves the log into a table file, which LevelDB reads without checking.
-    await (await LevelShelf.open(path)).close();
-    const table = readdirSync(path).find((name) => name.endsWith('.ldb'));
-    assert.ok(table !== undefined);
-    const bytes = readFileSync(join(path, table));
-    const at = bytes.indexOf(Buffer.from('alice'));
-    assert.ok(at >= 0);
-    bytes[at + 20] = (bytes[at + 20] ?? 0) ^ 4;
-    writeFileSync(join(path, table), bytes);
-    const damaged = await LevelShelf.open(path);
+    const raw = new Level<Uint8Array, Uint8Array>(path, encodings);
+    await raw.put(storageKey('accounts', utf8('alice')), utf8('forged'));
+    await raw.close();
+    const told: DamageError[] = [];
+    const damaged = await LevelShelf.open(path, (error) => told.push(error));
     assert.throws(() => damaged.get('accounts', utf8('alice')), DamageError);
+    await assert.rejects(damaged.range('accounts', { limit: 9 }), DamageError);
+    await assert.rejects(damaged.pages().next(), DamageError);
+    assert.equal(told.length, 3);
     await damaged.close();
   });
 });
+
+describe('the files of a LevelDB directory', () => {
+  /** Two tables of packed and of plain blocks, and a log behind them. */
+  async function filled(): Promise<string> {
+    const path = fresh();
+    for (let round = 0; round < 3; round++) {
+      const shelf = round === 0 ? await LevelShelf.create(path) : await LevelShelf.open(path);
+      for (let batch = 0; batch < 30; batch++) {
+        const value = new Uint8Array(300).fill(0x5a + batch);
+        const changes = [0, 1, 2, 3].map((at) => ({
+          ...{ table: 'accounts' as const, value },
+          key: utf8(`round ${round} batch ${batch} account ${at}`),
+        }));
+        await shelf.write(changes);
+      }
+      await shelf.close();
+    }
+    return path;
+  }
+  const named = (path: string, name: RegExp) => {
+    const found = readdirSync(path).filter((file) => name.test(file));
+    assert.ok(found.length > 0, `there is a file ${name}`);
+    return join(path, found.at(-1) ?? '');
+  };
+  const damagedWith = (text: RegExp) => (error: unknown) =>
+    error instanceof DamageError && text.test(error.message);
+
+  it('117: are refused for every kind of damage, and left as they are', async () => {
+    const sound = await filled();
+    const damages: { what: RegExp; text: RegExp; change: (bytes: Buffer) => Buffer | null }[] = [
+      { what: /\.ldb$/, text: /checksum of the block/, change: (bytes) => flipped(bytes, 700) },
+      { what: /\.ldb$/, text: /has \d+ bytes, should/, change: (bytes) => bytes.subarray(0, 900) },
+      { what: /\.ldb$/, text: /missing/, change: () => null },
+      { what: /\.log$/, text: /damaged at byte/, change: (bytes) => flipped(bytes, 3_000) },
+      { what: /\.log$/, text: /damaged at byte/, change: (bytes) => bytes.fill(0, 512, 1_024) },
+      { what: /\.log$/, text: /batches, but took 90/, change: (bytes) => bytes.subarray(0, 9_000) },
+      { what: /\.log$/, text: /missing/, change: () => null },
+      { what: /^MANIFEST/, text: /damaged at byte/, change: (bytes) => flipped(bytes, 20) },
+      { what: /^MANIFEST/, text: /empty/, change: () => Buffer.alloc(0) },
+      { what: /^MANIFEST/, text: /missing/, change: () => null },
+      { what: /^CURRENT/, text: /names no MANIFEST/, change: () => Buffer.from('MANIFEST-1') },
+      { what: /^CURRENT/, text: /missing/, change: () => null },
+    ];
+    for (const { what, text, change } of damages) {
+      const path = fresh();
+      cpSync(sound, path, { recursive: true });
+      cpSync(`${sound}.mark`, `${path}.mark`);
+      const file = named(path, what);
+      const after = change(readFileSync(file));
+      if (after === null) rmSync(file);
+      else writeFileSync(file, after);
+      const before = readdirSync(path);
+      await assert.rejects(LevelShelf.open(path), damagedWith(text), `${what} ${text}`);
+      if (!/batches, but/.test(text.source)) assert.deepEqual(readdirSync(path), before);
+    }
+    await (await LevelShelf.open(sound)).close();
+  });
+
+  it('117: that are an older copy of the whole database are refused, for its mark', async () => {
+    const path = await filled();
+    const copy = fresh();
+    cpSync(path, copy, { recursive: true });
+    const shelf = await LevelShelf.open(path);
+    await shelf.write([{ table: 'meta', key: utf8('a'), value: utf8('1') }]);
+    await shelf.close();
+    rmSync(path, { recursive: true });
+    cpSync(copy, path, { recursive: true });
+    await assert.rejects(LevelShelf.open(path), damagedWith(/90 batches, but took 91/));
+    writeFileSync(`${path}.mark`, 'a damaged mark says nothing');
+    await (await LevelShelf.open(path)).close();
+  });
+
+  it('may end in half a record, as a power cut leaves it', async () => {
+    const path = fresh();
+    const shelf = await LevelShelf.create(path);
+    await shelf.write([{ table: 'meta', key: utf8('a'), value: utf8('1') }]);
+    await shelf.close();
+    const log = named(path, /\.log$/);
+    writeFileSync(log, Buffer.concat([readFileSync(log), Buffer.from('half a record')]));
+    const again = await LevelShelf.open(path);
+    assert.deepEqual(again.get('meta', utf8('a')), utf8('1'));
+    await again.close();
+  });
+});
+
+const encodings = { keyEncoding: 'view', valueEncoding: 'view' } as const;
+
+function flipped(bytes: Buffer, at: number): Buffer {
+  bytes[at] = (bytes[at] ?? 0) ^ 4;
+  return bytes;
+}
