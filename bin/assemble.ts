@@ -19,6 +19,7 @@ import type { SignedTransaction } from '#src/types/transaction.ts';
 import { AppendLog } from '#storage/appendLog.ts';
 import { ShelfChainStore } from '#storage/chainStore.ts';
 import { LevelShelf } from '#storage/levelShelf.ts';
+import { AdminServer } from './adminServer.ts';
 import { makeBackend } from './backend.ts';
 import type { Config } from './config.ts';
 import type { DataDir } from './dataDir.ts';
@@ -50,7 +51,8 @@ export async function assemble(options: {
 }): Promise<Node> {
   const { dir, keys, signers, config, log, onFatal } = options;
   const params = chainOf(dir.genesis);
-  const store = await ShelfChainStore.open(await LevelShelf.open(dir.chain));
+  const shelf = await LevelShelf.open(dir.chain, onFatal);
+  const store = await ShelfChainStore.open(shelf);
   const feed = new Feed(log.child('feed'));
   const chain: Chain = await Chain.open({
     params,
@@ -65,15 +67,14 @@ export async function assemble(options: {
       }
     },
   });
-  const { rules } = params;
   const now = () => systemClock.now();
   // Both ask each other: whoever is made first finds the other when it is asked.
   const theNetwork = () => network;
   const pool: Pool = new Pool({
     limits: poolLimits(config),
     rules: {
-      baseFeePerGas: rules.baseFeePerGas,
-      gasLimitFor: (transaction) => gasLimitFor(transaction, rules),
+      baseFeePerGas: params.rules.baseFeePerGas,
+      gasLimitFor: (transaction) => gasLimitFor(transaction, params.rules),
       intrinsicGas,
     },
     account: (address) => chain.account(address) ?? { nonce: 0n, balance: 0n },
@@ -133,17 +134,16 @@ export async function assemble(options: {
     pending,
     accepted: (transaction) => intake.accepted(transaction),
   });
-  const rpc = await RpcServer.open({
-    ...rpcOptions(config, backend, network),
-    log: log.child('rpc'),
-  });
+  const rpcLog = log.child('rpc');
+  const rpc = await RpcServer.open({ ...rpcOptions(config, backend, network), log: rpcLog });
+  const admin = await AdminServer.open(dir, shelf, log.child('admin'));
   return {
     rpcPort: rpc.port,
     peerId: network.peerId,
     chain,
     stop: async () => {
       const agreement = { close: () => engine.stop() };
-      for (const part of [rpc, agreement, network, submissions, evidence, store])
+      for (const part of [rpc, admin, agreement, network, submissions, evidence, store])
         await part.close();
     },
   };

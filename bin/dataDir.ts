@@ -10,7 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { EXIT, UserError } from '#src/lib/failure.ts';
+import { EXIT, isDamage, UserError } from '#src/lib/failure.ts';
 import { type Genesis, genesisNetworkId, parseGenesis } from '#src/types/genesis.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { genesisBytesMax } from '#src/types/limits.ts';
@@ -55,8 +55,7 @@ export function createDataDir(path: string, genesisText: string, place = 'genesi
   if (existsSync(dir.chain)) {
     throw new UserError(
       EXIT.cannotCreate,
-      `${path} holds a database without its ${IDENTITY}: restore that file from a copy, or ` +
-        `remove ${dir.chain} and run mpbp init again`,
+      `${path} holds a database without its ${IDENTITY}; mend it: ${resync(path)}`,
     );
   }
   makeDir(path);
@@ -74,24 +73,84 @@ export function sealDataDir({ path, networkId }: DataDir): void {
 export function openDataDir(path: string): DataDir {
   const identityPath = join(path, IDENTITY);
   if (!existsSync(identityPath)) {
+    if (existsSync(join(path, 'chain'))) {
+      throw new UserError(EXIT.badData, `${identityPath}: missing; mend it: ${resync(path)}`);
+    }
     throw new UserError(
       EXIT.badData,
       `${path} is not a data directory; make it with: ` +
         `mpbp init --genesis genesis.json --data-dir ${path}`,
     );
   }
-  const identity = parseIdentity(readText(identityPath), identityPath);
+  const identity = parseIdentity(readText(identityPath), identityPath, path);
   const genesisPath = join(path, 'genesis.json');
-  const genesis = readGenesis(readText(genesisPath), genesisPath);
+  const genesis = ownGenesis(path, genesisPath);
   const networkId = genesisNetworkId(genesis);
   if (identity.networkId !== networkId) {
     throw new UserError(
       EXIT.badData,
       `${path}: data directory belongs to chain ${identity.networkId}, ` +
-        `but its genesis.json is that of ${networkId}; put the right genesis.json back`,
+        `but its genesis.json is that of ${networkId}; put the right genesis.json back: ` +
+        `${resync(path)} --genesis FILE`,
     );
   }
   return layout(path, genesis, networkId);
+}
+
+/**
+ * Puts right what says which chain the directory belongs to: the genesis from the text, where one
+ * is given, and the identity from the genesis. Names what was wrong.
+ */
+export function mendDataDir(
+  path: string,
+  genesisText: string | null,
+): { dir: DataDir; mended: string[] } {
+  const mended: string[] = [];
+  const [identityPath, genesisPath] = [join(path, IDENTITY), join(path, 'genesis.json')];
+  if (!existsSync(identityPath) && !existsSync(join(path, 'chain'))) openDataDir(path);
+  const identity = readIdentity(identityPath, path);
+  const genesis =
+    genesisText === null ? ownGenesis(path, genesisPath) : readGenesis(genesisText, '--genesis');
+  const networkId = genesisNetworkId(genesis);
+  if (identity !== null && identity.networkId !== networkId) {
+    if (genesisText === null) openDataDir(path);
+    throw new UserError(EXIT.usage, `--genesis is of ${networkId}, not ${identity.networkId}`);
+  }
+  if (genesisText !== null && genesisText !== textOf(genesisPath)) {
+    writeDurable(genesisPath, genesisText);
+    mended.push(genesisPath);
+  }
+  const dir = layout(path, genesis, networkId);
+  if (identity === null) {
+    sealDataDir(dir);
+    mended.push(identityPath);
+  }
+  return { dir, mended };
+}
+
+/** Null where it is missing or damaged. */
+function readIdentity(place: string, path: string): Identity | null {
+  try {
+    return parseIdentity(readText(place), place, path);
+  } catch {
+    return null;
+  }
+}
+
+function textOf(path: string): string | null {
+  return existsSync(path) ? readFileSync(path, 'utf8') : null;
+}
+
+/** What a command or a node that met damage says: the file or key, and what mends it. */
+export function withRemedy(path: string, error: unknown): unknown {
+  if (!isDamage(error)) return error;
+  return new UserError(EXIT.badData, `damaged: ${error.message}; mend it: ${resync(path)}`, {
+    cause: error,
+  });
+}
+
+function resync(path: string): string {
+  return `mpbp db resync ${path}`;
 }
 
 export function readGenesis(text: string, place: string): Genesis {
@@ -99,6 +158,16 @@ export function readGenesis(text: string, place: string): Genesis {
   if (parsed.ok) return parsed.value;
   const { path, message } = parsed.refusal;
   throw new UserError(EXIT.badData, `${place}: ${path}: ${message}`);
+}
+
+function ownGenesis(path: string, place: string): Genesis {
+  try {
+    return readGenesis(readText(place), place);
+  } catch (error) {
+    if (!(error instanceof UserError) || error.exitCode !== EXIT.badData) throw error;
+    const remedy = `mend it with another member's: ${resync(path)} --genesis FILE`;
+    throw new UserError(EXIT.badData, `${error.message}; ${remedy}`, { cause: error });
+  }
 }
 
 export function readText(path: string): string {
@@ -148,7 +217,7 @@ function layout(path: string, genesis: Genesis, networkId: Hash): DataDir {
   };
 }
 
-function parseIdentity(text: string, place: string): Identity {
+function parseIdentity(text: string, place: string, path: string): Identity {
   try {
     const { format, networkId, createdAt } = JSON.parse(text) as Record<string, unknown>;
     if (format === FORMAT && typeof networkId === 'string' && typeof createdAt === 'string') {
@@ -159,7 +228,7 @@ function parseIdentity(text: string, place: string): Identity {
   }
   throw new UserError(
     EXIT.badData,
-    `${place}: damaged, or written by a newer program; restore it from a copy of the directory`,
+    `${place}: damaged, or written by a newer program; mend it: ${resync(path)}`,
   );
 }
 

@@ -1,9 +1,10 @@
 #!/usr/bin/env node
 /** The command line: parses, runs, and turns every failure into a message and an exit code. */
 import { Command, CommanderError, type Option } from 'commander';
-import { EXIT, UserError } from '#src/lib/failure.ts';
+import { EXIT, isDamage, UserError } from '#src/lib/failure.ts';
 import { auditCommand } from './commands/audit.ts';
 import { configCommand } from './commands/config.ts';
+import { dbCommand } from './commands/db.ts';
 import { devnetCommand } from './commands/devnet.ts';
 import { genesisCommand } from './commands/genesis.ts';
 import { historyCommand } from './commands/history.ts';
@@ -39,6 +40,7 @@ const commands = [
   payCommand(),
   historyCommand(),
   auditCommand(),
+  dbCommand(),
 ];
 for (const command of commands) program.addCommand(command);
 strict(program);
@@ -94,11 +96,8 @@ function fail(error: unknown): never {
     process.stderr.write(`mpbp: ${message}\n`);
     process.exit(code === 'EACCES' ? EXIT.permission : EXIT.io);
   }
-  if (code === 'DATABASE_DAMAGED' || code === 'STATE_DAMAGED') {
-    process.stderr.write(
-      `mpbp: the database is damaged: ${message}. Keep a copy, then make the data directory anew ` +
-        'with `mpbp init` and let it catch up from its peers\n',
-    );
+  if (isDamage(error)) {
+    process.stderr.write(`mpbp: damaged: ${message}; mend it with mpbp db resync\n`);
     process.exit(EXIT.badData);
   }
   const detail = error instanceof Error ? error.stack : String(error);

@@ -33,7 +33,6 @@ export function auditCommand(): Command {
 async function auditReplay(text: string, options: { json: boolean }): Promise<void> {
   const dir = openDataDir(resolveDataDir(text));
   const params = chainOf(dir.genesis);
-  const shelf = await LevelShelf.open(dir.chain);
   const output = makeOutput(options.json);
   const bar = new SingleBar({
     format: 'replay |{bar}| {value}/{total} blocks, {rate} payments/s',
@@ -43,7 +42,9 @@ async function auditReplay(text: string, options: { json: boolean }): Promise<vo
   });
   const started = performance.now();
   const rateOf = (count: number) => Math.round(count / ((performance.now() - started) / 1_000));
+  let shelf: LevelShelf | null = null;
   try {
+    shelf = await LevelShelf.open(dir.chain);
     const store = await ShelfChainStore.open(shelf);
     const top = store.head?.height ?? 0n;
     if (process.stderr.isTTY) bar.start(Number(top), 0, { rate: 0 });
@@ -77,10 +78,14 @@ async function auditReplay(text: string, options: { json: boolean }): Promise<vo
   } catch (error) {
     bar.stop();
     if (!(error instanceof DamageError)) throw error;
-    const text = `the record is NOT sound: the database is damaged\n  found       ${error.message}`;
+    const text = [
+      'the record is NOT sound: the database is damaged',
+      `  found       ${error.message}`,
+      `  mend it     mpbp db resync ${dir.path}`,
+    ].join('\n');
     output.result({ sound: false, damage: error.message }, text);
     process.exitCode = EXIT.badData;
   } finally {
-    await shelf.close();
+    await shelf?.close();
   }
 }

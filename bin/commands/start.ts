@@ -6,7 +6,7 @@ import type { Log } from '#src/lib/log.ts';
 import { addSettings, settingsOf } from '../arguments.ts';
 import type { Node } from '../assemble.ts';
 import { loadConfig } from '../config.ts';
-import { openDataDir, resolveDataDir } from '../dataDir.ts';
+import { openDataDir, resolveDataDir, withRemedy } from '../dataDir.ts';
 import { makeLog } from '../logger.ts';
 import { openNodeKeys } from '../nodeKeys.ts';
 import { RemoteSigner } from '../remoteSigner.ts';
@@ -39,7 +39,7 @@ async function start(options: StartOptions): Promise<void> {
   const dir = openDataDir(path);
   const { config } = loadConfig(path, settingsOf(options));
   const log = makeLog(config);
-  guardProcess(log);
+  guardProcess(log, path);
   const socket = config['consensus.signer'];
   const which = socket === '' ? 'all' : 'network';
   const keys = await openNodeKeys(path, options.passwordFile ?? null, which);
@@ -55,9 +55,12 @@ async function start(options: StartOptions): Promise<void> {
     socket === ''
       ? { signers: localSigners(keys) }
       : await RemoteSigner.open(socket, log.child('signer'));
-  const onFatal = (error: Error) => die(log, error);
+  const onFatal = (error: Error) => die(log, path, error);
   const acceptJournal = options.acceptLostJournal;
-  const node = await assemble({ dir, keys, signers, config, log, onFatal, acceptJournal });
+  const parts = { dir, keys, signers, config, log, onFatal, acceptJournal };
+  const node = await assemble(parts).catch((error: unknown) => {
+    throw withRemedy(path, error);
+  });
   stopOnSignals(node, log);
   log.info('node started', {
     version: VERSION,
@@ -69,26 +72,25 @@ async function start(options: StartOptions): Promise<void> {
 }
 
 /** Our own bug, or a broken disk: better to stop than to continue wrong. */
-function die(log: Log, error: Error): never {
+function die(log: Log, path: string, cause: unknown): never {
+  const remedied = withRemedy(path, cause);
+  const error = remedied instanceof Error ? remedied : new Error(String(remedied));
   const { code } = error as { code?: string };
   log.error('stopped', { reason: error.message, stack: error.stack ?? '' });
   if (error instanceof UserError) process.exit(error.exitCode);
-  if (code === 'DATABASE_DAMAGED' || code === 'STATE_DAMAGED') process.exit(EXIT.badData);
-  const diskCodes = ['LEVEL_IO_ERROR', 'LEVEL_CORRUPTION', 'ENOSPC', 'EIO'];
+  const diskCodes = ['LEVEL_IO_ERROR', 'ENOSPC', 'EIO'];
   process.exit(diskCodes.includes(code ?? '') ? EXIT.io : EXIT.invariant);
 }
 
-function guardProcess(log: Log): void {
+function guardProcess(log: Log, path: string): void {
   if (process.env.DUMP_SESSION_KEYS !== undefined) {
     throw new UserError(EXIT.usage, 'DUMP_SESSION_KEYS would write network keys out: unset it');
   }
   process.on('uncaughtException', (error) => {
-    if (!isLinkFailure(error)) die(log, error);
+    if (!isLinkFailure(error)) die(log, path, error);
     log.warn('a link went away under its multiplexer', { reason: error.message });
   });
-  process.on('unhandledRejection', (reason) =>
-    die(log, reason instanceof Error ? reason : new Error(String(reason))),
-  );
+  process.on('unhandledRejection', (reason) => die(log, path, reason));
 }
 
 function stopOnSignals(node: Node, log: Log): void {

@@ -105,11 +105,7 @@ export class Chain {
     const { store, params } = options;
     const { block } = params.genesis;
     if (store.head === null) {
-      throw new UserError(
-        EXIT.badData,
-        'the database holds no chain: keep a copy, then make the data directory anew with ' +
-          '`mpbp init` and let it catch up from its peers',
-      );
+      throw new UserError(EXIT.badData, 'the database holds no chain; mend it with mpbp db resync');
     }
     const stored = store.heightOf(block.hash);
     if (stored !== 0n) {

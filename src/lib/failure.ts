@@ -48,6 +48,12 @@ export class InvariantError extends Error {
   }
 }
 
+/** Of errors that say that what is on disk is not what was written, whoever found it out. */
+export function isDamage(error: unknown): error is Error {
+  const { code } = error as { code?: unknown };
+  return error instanceof Error && (code === 'DATABASE_DAMAGED' || code === 'STATE_DAMAGED');
+}
+
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new InvariantError(message);
 }

@@ -2,6 +2,7 @@
  * One JSON-RPC 2.0 body to one answer. Whatever can be answered at once is: a promise costs a turn
  * of the loop, and most methods need none.
  */
+import { isDamage } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import { invalidParam, limitExceeded, RPC, RpcError, unknownMethod } from './errors.ts';
 import { parseJson } from './json.ts';
@@ -159,6 +160,8 @@ export class Dispatcher {
 
   #failure(idText: string, error: unknown, name: string): string {
     if (!(error instanceof RpcError)) {
+      // Thrown where nobody catches it: a damaged node stops, and does not go on answering.
+      if (isDamage(error)) setImmediate(() => Promise.reject(error));
       const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
       this.#log.error('rpc method failed', { method: name, reason });
       return `{"jsonrpc":"2.0","id":${idText},"error":{"code":-32603,"message":"internal error"}}`;

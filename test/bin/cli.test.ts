@@ -529,7 +529,10 @@ describe('mpbp', { concurrency: 2 }, () => {
     it('117: whose database lost its CURRENT is refused, and it is said what to do', async () => {
       const path = copyOf('no-current');
       rmSync(join(path, 'chain', 'CURRENT'));
-      await fails(start(path), { code: EXIT.badData, text: /does not open .* `mpbp init`/ });
+      await fails(start(path), {
+        code: EXIT.badData,
+        text: /CURRENT: missing; mend it: mpbp db resync /,
+      });
       assert.ok(!existsSync(join(path, 'chain', 'CURRENT')), 'and it is not made anew');
     });
 
@@ -538,7 +541,10 @@ describe('mpbp', { concurrency: 2 }, () => {
       for (const name of readdirSync(join(path, 'chain'))) {
         if (/\.(log|ldb)$/.test(name)) rmSync(join(path, 'chain', name));
       }
-      await fails(start(path), { code: EXIT.badData, text: /holds no chain|does not open/ });
+      await fails(start(path), {
+        code: EXIT.badData,
+        text: /\.log: missing; mend it: mpbp db resync /,
+      });
     });
 
     it('117: whose newest commit record is gone is refused, without a stack', async () => {
@@ -547,7 +553,7 @@ describe('mpbp', { concurrency: 2 }, () => {
       await shelf.write([{ table: 'commits', key: new Uint8Array(8), value: null }]);
       await shelf.close();
       await fails(start(path), {
-        ...{ code: EXIT.badData, text: /database is damaged: .* record of block 0 .*`mpbp init`/ },
+        ...{ code: EXIT.badData, text: /damaged: .* record of block 0 .*mpbp db resync / },
       });
     });
 
