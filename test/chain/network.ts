@@ -29,7 +29,11 @@ export class TinyNetwork {
   /** By position in the validator set. */
   readonly seeds: readonly Uint8Array[];
 
-  constructor(stakes: readonly number[] = [1, 1, 1, 1], timestamp = genesisSeconds) {
+  constructor(
+    stakes: readonly number[] = [1, 1, 1, 1],
+    timestamp = genesisSeconds,
+    rich: readonly Person[] = people.slice(0, 5),
+  ) {
     const seeds = stakes
       .map((_, at) => new Uint8Array(32).fill(at + 1))
       .sort((a, b) => compareBytes(ed25519PublicKey(a), ed25519PublicKey(b)));
@@ -50,7 +54,7 @@ export class TinyNetwork {
       members: validators.map(({ memberId }) => ({ id: memberId, name: memberId })),
       validators,
       alloc: Object.fromEntries(
-        people.slice(0, 5).map(({ address }) => [address, { balance: `${initialBalance}` }]),
+        rich.map(({ address }) => [address, { balance: `${initialBalance}` }]),
       ),
     });
     const genesis = parseGenesis(this.genesisText);
