@@ -33,13 +33,14 @@ export class Intake {
 
   /** What this node promised before it was stopped. */
   resume(records: readonly { seq: number; payload: Uint8Array }[], newestSeq: number): void {
-    const { chain, pool, submissions, log } = this.#parts;
+    const { chain, pool, relay, submissions, log } = this.#parts;
     const { chainId } = chain.params;
     let waiting = 0;
     for (const { seq, payload } of records) {
       const decoded = decodeTransaction(payload, { chainId });
       if (!decoded.ok || !pool.add(decoded.value, true).ok) continue;
       submissions.resume(decoded.value.hash, seq);
+      relay.resume(decoded.value.hash);
       waiting++;
     }
     this.#newestSeq = newestSeq;
@@ -70,12 +71,13 @@ export class Intake {
     penalize: (penalty: 'drop' | 'ban', reason: string) => void,
   ): void {
     const { chain, pool, relay, engine, pending } = this.#parts;
+    const { chainId } = chain.params;
     const batch = decodeRelay(message);
     if (!batch.ok) return penalize('ban', batch.refusal.code);
     let added = 0;
     for (const { hash, raw } of batch.value) {
       if (pool.get(hash) !== null || chain.locate(hash) !== null) continue;
-      const decoded = decodeTransaction(raw, { chainId: chain.params.chainId });
+      const decoded = decodeTransaction(raw, { chainId, hash });
       // An honest node decoded it before it passed it on.
       if (!decoded.ok) return penalize('ban', decoded.refusal.code);
       const admitted = pool.add(decoded.value, false);

@@ -28,6 +28,15 @@ export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
     const state = chain.stateAfter(hash);
     return (address: Address) => state?.account(address)?.nonce ?? 0n;
   };
+  // Asked at every message: where nothing could be included a moment ago, only what is new can.
+  let nothingAt: Hash | null = null;
+  const hasExecutable = (tip: Hash): boolean => {
+    const touched = pool.takeTouched();
+    const among = nothingAt === tip ? touched : undefined;
+    const has = pool.hasExecutable(nonceAfter(tip), among);
+    nothingAt = has ? null : tip;
+    return has;
+  };
   return {
     get floor(): Floor {
       const { header, hash } = chain.head;
@@ -81,7 +90,7 @@ export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
       const tip = tips.find((hash) => chain.stateAfter(hash) !== null) ?? chain.head.hash;
       const state = chain.stateAfter(tip);
       const boundary = state !== null && hasPendingChanges(state);
-      return { has: pool.hasExecutable(nonceAfter(tip)), boundary };
+      return { has: hasExecutable(tip), boundary };
     },
     headerOf: (bytes) => {
       const header = decodeBlockHeader(bytes);

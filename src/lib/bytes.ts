@@ -60,20 +60,29 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** Big-endian, fixed width. Throws where the value does not fit: that is our own bug. */
 export function uintToBytes(value: bigint, width: number): Uint8Array {
-  const digits = value.toString(16).padStart(2 * width, '0');
-  if (value < 0n || digits.length > 2 * width) throw new RangeError('integer out of width');
-  return new Uint8Array(Buffer.from(digits, 'hex'));
+  if (value < 0n || value >> BigInt(8 * width) !== 0n) throw new RangeError('integer out of width');
+  const out = new Uint8Array(width);
+  // Word by word: one digit of a bigint at a time would be a new bigint each.
+  const words = new DataView(out.buffer);
+  let rest = value;
+  let at = width;
+  for (; at >= 8 && rest > 0n; at -= 8, rest >>= 64n) words.setBigUint64(at - 8, rest);
+  for (; rest > 0n; rest >>= 8n) out[--at] = Number(rest & 0xffn);
+  return out;
 }
 
 /** Big-endian of any length; the empty string is zero. */
 export function bytesToUint(bytes: Uint8Array): bigint {
-  if (bytes.length === 0) return 0n;
-  if (bytes.length <= 6) {
-    let small = 0;
-    for (const byte of bytes) small = small * 256 + byte;
-    return BigInt(small);
-  }
-  return BigInt(toHex(bytes));
+  const { length } = bytes;
+  let small = 0;
+  const head = length <= 6 ? length : length % 8;
+  for (let i = 0; i < Math.min(head, 6); i++) small = small * 256 + (bytes[i] ?? 0);
+  let value = BigInt(small);
+  if (head === 7) value = (value << 8n) | BigInt(bytes[6] ?? 0);
+  if (head === length) return value;
+  const words = new DataView(bytes.buffer, bytes.byteOffset, length);
+  for (let at = head; at < length; at += 8) value = (value << 64n) | words.getBigUint64(at);
+  return value;
 }
 
 export function utf8(text: string): Uint8Array {

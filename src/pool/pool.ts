@@ -66,6 +66,7 @@ export class Pool {
   /** Pushed out by a better price since the last `settle`. */
   #replaced: Entry[] = [];
   #gapped = 0;
+  #touched = new Set<Address>();
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -128,12 +129,22 @@ export class Pool {
     }
   }
 
-  /** Whether some sender's next payment is here. */
-  hasExecutable(nonceOf: (address: Address) => bigint): boolean {
-    for (const [address, lane] of this.#bySender) {
-      if (lane.byNonce.has(nonceOf(address))) return true;
+  /** Whether the next payment of one of these senders is here; of any where none are named. */
+  hasExecutable(
+    nonceOf: (address: Address) => bigint,
+    among: Iterable<Address> = this.#bySender.keys(),
+  ): boolean {
+    for (const address of among) {
+      if (this.#bySender.get(address)?.byNonce.has(nonceOf(address))) return true;
     }
     return false;
+  }
+
+  /** Whose payments came since this was last asked. */
+  takeTouched(): ReadonlySet<Address> {
+    const touched = this.#touched;
+    this.#touched = new Set();
+    return touched;
   }
 
   /** Own and foreign payments in order of arrival. */
@@ -149,16 +160,12 @@ export class Pool {
       const lane = this.#bySender.get(sender);
       if (lane === undefined) continue;
       const account = this.#options.account(sender);
-      for (const [nonce, entry] of lane.byNonce) {
-        if (nonce < account.nonce) this.#drop(lane, entry, gone);
-      }
-      this.#refresh(sender, lane, account.nonce);
+      this.#raise(lane, sender, account.nonce, gone);
       // Somebody else's block may have spent what was promised here.
       while (lane.cost > account.balance && lane.byNonce.size > 0) {
         const last = [...lane.byNonce.keys()].reduce((a, b) => (a > b ? a : b));
         const entry = lane.byNonce.get(last);
         if (entry !== undefined) this.#drop(lane, entry, gone);
-        this.#refresh(sender, lane, account.nonce);
       }
     }
     return gone;
@@ -170,11 +177,8 @@ export class Pool {
     const before = this.#options.now() - this.#options.limits.lifetimeMs;
     for (const entry of this.#byHash.values()) {
       if (entry.addedAt > before) break;
-      const { sender } = entry.transaction;
-      const lane = this.#bySender.get(sender);
-      if (lane === undefined) continue;
-      this.#drop(lane, entry, gone);
-      this.#refresh(sender, lane, this.#options.account(sender).nonce);
+      const lane = this.#bySender.get(entry.transaction.sender);
+      if (lane !== undefined) this.#drop(lane, entry, gone);
     }
     return gone;
   }
@@ -239,7 +243,7 @@ export class Pool {
     };
     let lane = this.#bySender.get(sender);
     if (lane === undefined) {
-      lane = { byNonce: new Map(), cost: 0n, next: stateNonce, gapped: 0 };
+      lane = { byNonce: new Map(), cost: 0n, first: stateNonce, next: stateNonce };
       this.#bySender.set(sender, lane);
     }
     const replaced = lane.byNonce.get(nonce);
@@ -248,44 +252,63 @@ export class Pool {
       lane.cost -= replaced.cost;
       this.#replaced.push(replaced);
     }
+    this.#gapped -= gappedIn(lane);
     lane.byNonce.set(nonce, entry);
     lane.cost += entry.cost;
+    advance(lane);
+    this.#gapped += gappedIn(lane);
     this.#byHash.set(hash, entry);
-    this.#refresh(sender, lane, lane.next < stateNonce ? stateNonce : lane.next);
+    this.#touched.add(sender);
     return entry;
   }
 
   #drop(lane: Lane, entry: Entry, gone: Entry[]): void {
-    lane.byNonce.delete(entry.transaction.nonce);
+    const { nonce, sender, hash } = entry.transaction;
+    this.#gapped -= gappedIn(lane);
+    lane.byNonce.delete(nonce);
     lane.cost -= entry.cost;
-    this.#byHash.delete(entry.transaction.hash);
+    if (nonce < lane.next) lane.next = nonce;
+    this.#gapped += gappedIn(lane);
+    this.#byHash.delete(hash);
+    if (lane.byNonce.size === 0) this.#bySender.delete(sender);
     gone.push(entry);
   }
 
-  /** Finds again where the gapless run ends; starts at `from`, up to which it is known. */
-  #refresh(sender: Address, lane: Lane, from: bigint): void {
-    this.#gapped -= lane.gapped;
-    if (lane.byNonce.size === 0) {
-      this.#bySender.delete(sender);
-      return;
+  /** The account has come so far: what is below can never be in a block again. */
+  #raise(lane: Lane, sender: Address, nonce: bigint, gone: Entry[]): void {
+    this.#gapped -= gappedIn(lane);
+    for (; lane.first < nonce; lane.first++) {
+      const entry = lane.byNonce.get(lane.first);
+      if (entry === undefined) continue;
+      lane.byNonce.delete(lane.first);
+      lane.cost -= entry.cost;
+      this.#byHash.delete(entry.transaction.hash);
+      gone.push(entry);
     }
-    let next = from;
-    while (lane.byNonce.has(next)) next++;
-    lane.next = next;
-    lane.gapped = 0;
-    for (const nonce of lane.byNonce.keys()) if (nonce > next) lane.gapped++;
-    this.#gapped += lane.gapped;
+    if (lane.next < lane.first) lane.next = lane.first;
+    advance(lane);
+    this.#gapped += gappedIn(lane);
+    if (lane.byNonce.size === 0) this.#bySender.delete(sender);
   }
 }
 
+/** Every nonce of `[first, next)` is here, `next` is not, and nothing is below `first`. */
 type Lane = {
   readonly byNonce: Map<bigint, Entry>;
   /** What all of them together may take from the account. */
   cost: bigint;
-  /** The first nonce that is missing. */
+  /** The account's nonce when it was last looked at. */
+  first: bigint;
   next: bigint;
-  gapped: number;
 };
+
+function advance(lane: Lane): void {
+  while (lane.byNonce.has(lane.next)) lane.next++;
+}
+
+function gappedIn({ byNonce, first, next }: Lane): number {
+  return byNonce.size - Number(next - first);
+}
 
 function costOf({ gasLimit, maxFeePerGas, value }: SignedTransaction): bigint {
   return gasLimit * maxFeePerGas + value;

@@ -24,6 +24,7 @@ export class Relay {
   readonly #net: RelayNet;
   readonly #pool: Pool;
   readonly #now: () => number;
+  /** The longest ago first. */
   readonly #sentAt = new Map<Hash, number>();
   #outgoing: SignedTransaction[] = [];
 
@@ -36,13 +37,18 @@ export class Relay {
   /** Sent with the others of this turn. */
   announce(transaction: SignedTransaction): void {
     this.#outgoing.push(transaction);
-    this.#sentAt.set(transaction.hash, this.#now());
+    this.#mark(transaction.hash);
     if (this.#outgoing.length === 1) setImmediate(() => this.#flush());
   }
 
   /** Received from a peer, who told everyone. */
   heard(hash: Hash): void {
-    this.#sentAt.set(hash, this.#now());
+    this.#mark(hash);
+  }
+
+  /** Found on disk at start: nobody here knows whether it was ever sent. */
+  resume(hash: Hash): void {
+    this.#sentAt.set(hash, Number.NEGATIVE_INFINITY);
   }
 
   forget(hash: Hash): void {
@@ -51,13 +57,14 @@ export class Relay {
 
   /** What has waited, to those who propose next. */
   push(peers: readonly string[]): void {
-    const now = this.#now();
+    const before = this.#now() - resendAfterMs;
     const waiting: SignedTransaction[] = [];
-    for (const { transaction } of this.#pool.entries()) {
-      if (now - (this.#sentAt.get(transaction.hash) ?? 0) < resendAfterMs) continue;
-      this.#sentAt.set(transaction.hash, now);
+    for (const [hash, sentAt] of this.#sentAt) {
+      if (sentAt > before || waiting.length >= relayTransactionsMax) break;
+      const transaction = this.#pool.get(hash);
+      if (transaction === null) continue;
+      this.#mark(hash);
       waiting.push(transaction);
-      if (waiting.length >= relayTransactionsMax) break;
     }
     for (const message of encodeBatches(waiting)) {
       for (const peer of peers) this.#net.send(peer, message);
@@ -72,6 +79,12 @@ export class Relay {
       if (waiting.length >= relayTransactionsMax) break;
     }
     for (const message of encodeBatches(waiting)) this.#net.send(peer, message);
+  }
+
+  #mark(hash: Hash): void {
+    // A key that is set again would keep its old place.
+    this.#sentAt.delete(hash);
+    this.#sentAt.set(hash, this.#now());
   }
 
   #flush(): void {

@@ -30,6 +30,8 @@ export type TransactionRefusal =
 export type DecodeOptions = {
   readonly chainId: bigint;
   readonly bytesMax?: number;
+  /** Of the raw bytes, where the caller has computed it. */
+  readonly hash?: Hash;
   /** A pool's memory: the sender of a raw transaction that it has verified, by hash. */
   readonly senderOf?: (hash: Hash) => Address | null;
   /** A pool's memory of whole transactions: what it has is not decoded again. */
@@ -43,9 +45,12 @@ export function decodeTransaction(
   bytes: Uint8Array,
   options: DecodeOptions,
 ): Outcome<SignedTransaction> {
-  const known = options.known?.(keccakHash(bytes)) ?? null;
+  const max = options.bytesMax ?? transactionBytesMax;
+  if (bytes.length > max) return refuse({ code: 'OVERSIZED_DATA', bytes: bytes.length, max });
+  const hash = options.hash ?? keccakHash(bytes);
+  const known = options.known?.(hash) ?? null;
   if (known !== null) return accept(known);
-  const decoded = decodeEnvelope(bytes, options);
+  const decoded = decodeEnvelope(bytes, { ...options, hash });
   if (!decoded.ok) return decoded;
   const envelope = decoded.value;
   const sender = options.senderOf?.(envelope.hash) ?? recoverSender(envelope);
@@ -72,7 +77,7 @@ export function decodeEnvelope(bytes: Uint8Array, options: DecodeOptions): Outco
   if (!isRlpList(list.value)) return refuseRlp('expected a list');
   const parts = splitParts(type, list.value);
   if (!parts.ok) return parts;
-  return readParts(parts.value, raw, options.chainId);
+  return readParts(parts.value, raw, options);
 }
 
 /** geth's words where libraries match them (interfaces.md, "Texts are an API"). */
@@ -148,7 +153,11 @@ function splitParts(type: TransactionType, list: RlpList): Outcome<Parts> {
   });
 }
 
-function readParts(parts: Parts, raw: Uint8Array, chainId: bigint): Outcome<Envelope> {
+function readParts(
+  parts: Parts,
+  raw: Uint8Array,
+  { chainId, hash }: DecodeOptions,
+): Outcome<Envelope> {
   const nonce = rlpToUint(parts.nonce, 8);
   if (nonce === null) return refuseRlp('bad nonce');
   const tip = rlpToUint(parts.tip, 32);
@@ -189,7 +198,7 @@ function readParts(parts: Parts, raw: Uint8Array, chainId: bigint): Outcome<Enve
     data: parts.data,
     accessList,
     ...signature.value,
-    hash: keccakHash(raw),
+    hash: hash ?? keccakHash(raw),
     raw,
   });
 }

@@ -108,21 +108,25 @@ describe('relay', () => {
     assert.deepEqual(scene.taken(), [{ to: 'q', hashes: [first.hash] }]);
   });
 
-  it('treats what it heard as sent, what it forgot as not', () => {
+  it('treats what it heard as sent, what it found on disk as not', () => {
     const scene = new Scene();
     const [first, second] = scene.add(2);
     assert.ok(first !== undefined && second !== undefined);
+    scene.relay.resume(first.hash);
+    scene.relay.resume(second.hash);
     scene.relay.heard(first.hash);
     scene.relay.push(['p']);
     assert.deepEqual(scene.taken(), [{ to: 'p', hashes: [second.hash] }]);
+    scene.now += 500;
     scene.relay.forget(first.hash);
     scene.relay.push(['p']);
-    assert.deepEqual(scene.taken(), [{ to: 'p', hashes: [first.hash] }]);
+    assert.deepEqual(scene.taken(), [{ to: 'p', hashes: [second.hash] }]);
   });
 
   it('sends a newcomer what waits, within the limit, and the rest later', () => {
     const scene = new Scene();
     const all = scene.add(relayTransactionsMax + 5);
+    for (const { hash } of all) scene.relay.resume(hash);
     scene.relay.greet('new');
     const greeted = scene.taken().flatMap((message) => message.hashes);
     assert.deepEqual(greeted, hashes(all.slice(0, relayTransactionsMax)));
