@@ -1,10 +1,10 @@
 import type { Account } from '#src/ledger/state/account.ts';
 import type { SlotKey, StateChanges, StateReader } from '#src/ledger/state/reader.ts';
 import type { TrieNode } from '#src/ledger/state/trieNode.ts';
+import { RecentlyUsed } from '#src/lib/recentlyUsed.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { Nibbles } from '#src/types/nibbles.ts';
-import { RecentlyUsed } from './recentlyUsed.ts';
 
 /** About 40 MiB where all are in use. */
 export const accountsCachedMax = 131_072;

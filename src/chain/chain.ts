@@ -15,6 +15,7 @@ import type { StateReader } from '#src/ledger/state/reader.ts';
 import { concatBytes } from '#src/lib/bytes.ts';
 import type { Verdict } from '#src/lib/failure.ts';
 import { assert, EXIT, UserError } from '#src/lib/failure.ts';
+import { RecentlyUsed } from '#src/lib/recentlyUsed.ts';
 import { type Address, addressFromBytes, addressToBytes } from '#src/types/address.ts';
 import {
   type Block,
@@ -61,8 +62,10 @@ export type ChainOptions = {
   onFinal(event: FinalEvent): void;
 };
 
-/** Recent final blocks kept decoded, for subscribers and pollers. */
-const recentBlocksMax = 256;
+/** In blocks and in receipts that are kept decoded, for those who poll: about 20 MiB each. */
+const decodedTransactionsMax = 16_384;
+/** What recent blocks changed, kept decoded for views of the past. */
+const undosMax = 256;
 
 type Parent = {
   readonly block: Block;
@@ -78,7 +81,14 @@ export class Chain {
   readonly #store: ChainStore;
   readonly #options: ChainOptions;
   readonly #executed = new Map<Hash, Executed>();
-  readonly #recent = new Map<Height, FinalEvent>();
+  readonly #blocks = new RecentlyUsed<Height, Block>(
+    decodedTransactionsMax,
+    ({ transactions }) => transactions.length + 1,
+  );
+  readonly #receipts = new RecentlyUsed<Height, readonly Receipt[]>(
+    decodedTransactionsMax,
+    (receipts) => receipts.length + 1,
+  );
   readonly #undo = new Map<Height, Undo>();
   #head: Block;
   #certificate: Certificate | null;
@@ -220,7 +230,8 @@ export class Chain {
     await this.#store.commit(records, encodeCertificate(certificate), journalSeq);
     for (const [index, event] of events.entries()) {
       const { height } = event.block.header;
-      this.#remember(this.#recent, height, event);
+      this.#blocks.set(height, event.block);
+      this.#receipts.set(height, event.receipts);
       const before = records[index]?.changes.before;
       if (before !== undefined) this.#remember(this.#undo, height, before);
       this.#head = event.block;
@@ -233,8 +244,8 @@ export class Chain {
   // --- reading ----------------------------------------------------------------------------------
 
   blockAt(height: Height): Block | null {
-    const recent = this.#recent.get(height);
-    if (recent !== undefined) return recent.block;
+    const recent = this.#blocks.get(height);
+    if (recent !== undefined) return recent;
     if (height === 0n) return this.params.genesis.block;
     const bytes = this.#store.block(height);
     const senders = this.#store.senders(height);
@@ -245,12 +256,13 @@ export class Chain {
       senderOf: () => addressFromBytes(senders.slice(20 * next, 20 * ++next)),
     });
     assert(decoded.ok, 'a stored block decodes');
+    this.#blocks.set(height, decoded.value);
     return decoded.value;
   }
 
   headerAt(height: Height): Header | null {
-    const recent = this.#recent.get(height);
-    if (recent !== undefined) return recent.block.header;
+    const recent = this.#blocks.get(height);
+    if (recent !== undefined) return recent.header;
     const bytes = this.#store.block(height);
     if (bytes === null) return null;
     const header = decodeBlockHeader(bytes);
@@ -268,15 +280,17 @@ export class Chain {
   }
 
   receiptsAt(height: Height): readonly Receipt[] | null {
-    const recent = this.#recent.get(height);
-    if (recent !== undefined) return recent.receipts;
+    const recent = this.#receipts.get(height);
+    if (recent !== undefined) return recent;
     const bytes = this.#store.receipts(height);
     if (bytes === null) return null;
-    return bytes.map((item) => {
+    const receipts = bytes.map((item) => {
       const receipt = decodeReceipt(item);
       assert(receipt.ok, 'a stored receipt decodes');
       return receipt.value;
     });
+    this.#receipts.set(height, receipts);
+    return receipts;
   }
 
   certificateAt(height: Height): Certificate | null {
@@ -351,7 +365,7 @@ export class Chain {
 
   #remember<T>(map: Map<Height, T>, height: Height, value: T): void {
     map.set(height, value);
-    if (map.size <= recentBlocksMax) return;
+    if (map.size <= undosMax) return;
     for (const oldest of map.keys()) {
       map.delete(oldest);
       break;

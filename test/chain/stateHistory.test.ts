@@ -11,13 +11,13 @@ import { EMPTY_ACCOUNT, isEmptyAccount } from '#src/ledger/state/account.ts';
 import { Overlay, trimSlot } from '#src/ledger/state/overlay.ts';
 import type { StateChanges, StateReader } from '#src/ledger/state/reader.ts';
 import { toHex, uintToBytes } from '#src/lib/bytes.ts';
+import { RecentlyUsed } from '#src/lib/recentlyUsed.ts';
 import { type Address, addressToBytes } from '#src/types/address.ts';
 import { type Hash, hashToBytes, keccakHash } from '#src/types/hash.ts';
 import { EMPTY_TRIE_ROOT } from '#src/types/listRoot.ts';
 import { asHeight, asWei } from '#src/types/units.ts';
 import { ShelfChainStore } from '#storage/chainStore.ts';
 import { LevelShelf } from '#storage/levelShelf.ts';
-import { RecentlyUsed } from '#storage/recentlyUsed.ts';
 import type { Shelf } from '#storage/shelf.ts';
 import { StateTables } from '#storage/stateTables.ts';
 

@@ -1,15 +1,19 @@
 /**
- * A bounded map of what was used lately: two generations, each of half the entries. What is used is
+ * A bounded map of what was used lately: two generations, each of half the weight. What is used is
  * moved into the young one; when that is full it becomes the old one, and the old one is dropped.
- * An entry stays for at least half of `entriesMax` uses of others.
+ * An entry stays for at least half of `weightMax` of uses of others.
  */
 export class RecentlyUsed<K, V> {
   readonly #generationMax: number;
+  readonly #weightOf: (value: V) => number;
   #young = new Map<K, V>();
+  #youngWeight = 0;
   #old = new Map<K, V>();
 
-  constructor(entriesMax: number) {
-    this.#generationMax = Math.ceil(entriesMax / 2);
+  /** Without a weight each entry counts one. */
+  constructor(weightMax: number, weightOf: (value: V) => number = () => 1) {
+    this.#generationMax = Math.ceil(weightMax / 2);
+    this.#weightOf = weightOf;
   }
 
   /** Undefined where it is not known. */
@@ -22,10 +26,14 @@ export class RecentlyUsed<K, V> {
   }
 
   set(key: K, value: V): void {
+    const before = this.#young.get(key);
+    if (before !== undefined) this.#youngWeight -= this.#weightOf(before);
     this.#young.set(key, value);
-    if (this.#young.size < this.#generationMax) return;
+    this.#youngWeight += this.#weightOf(value);
+    if (this.#youngWeight < this.#generationMax) return;
     this.#old = this.#young;
     this.#young = new Map();
+    this.#youngWeight = 0;
   }
 
   get size(): number {
