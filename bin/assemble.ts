@@ -6,13 +6,12 @@ import { DEFAULT_LIMITS, Network } from '#p2p/network.ts';
 import { Chain } from '#src/chain/chain.ts';
 import { chainOf } from '#src/chain/genesisChain.ts';
 import { Feed } from '#src/feed/feed.ts';
-import { intrinsicGas } from '#src/ledger/gas.ts';
-import { gasLimitFor } from '#src/ledger/rules.ts';
 import { concatBytes, utf8 } from '#src/lib/bytes.ts';
 import { systemClock } from '#src/lib/clock.ts';
 import type { Log } from '#src/lib/log.ts';
 import { Pool } from '#src/pool/pool.ts';
 import { Relay } from '#src/pool/relay.ts';
+import type { Senders } from '#src/pool/senders.ts';
 import { Submissions } from '#src/pool/submissions.ts';
 import { RpcServer } from '#src/rpc/server.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
@@ -30,7 +29,7 @@ import { logMetric } from './logger.ts';
 import { netPort, relayNet } from './netPort.ts';
 import type { NodeKeys } from './nodeKeys.ts';
 import { Peers, touchesMembership } from './peers.ts';
-import { poolLimits, rpcOptions, timing } from './settings.ts';
+import { poolLimits, poolRules, rpcOptions, timing } from './settings.ts';
 
 export type Node = {
   readonly rpcPort: number;
@@ -43,13 +42,14 @@ export async function assemble(options: {
   dir: DataDir;
   keys: NodeKeys;
   signers: readonly Signer[];
+  senders: Senders;
   /** The operator answers for it that the journal lacks no signature. */
   acceptJournal: boolean;
   config: Config;
   log: Log;
   onFatal(error: Error): void;
 }): Promise<Node> {
-  const { dir, keys, signers, config, log, onFatal } = options;
+  const { dir, keys, signers, senders, config, log, onFatal } = options;
   const params = chainOf(dir.genesis);
   const shelf = await LevelShelf.open(dir.chain, onFatal);
   const store = await ShelfChainStore.open(shelf);
@@ -72,11 +72,7 @@ export async function assemble(options: {
   const theNetwork = () => network;
   const pool: Pool = new Pool({
     limits: poolLimits(config),
-    rules: {
-      baseFeePerGas: params.rules.baseFeePerGas,
-      gasLimitFor: (transaction) => gasLimitFor(transaction, params.rules),
-      intrinsicGas,
-    },
+    rules: poolRules(params.rules),
     account: (address) => chain.account(address) ?? { nonce: 0n, balance: 0n },
     now,
   });
@@ -99,7 +95,8 @@ export async function assemble(options: {
     onMetric: evidence.watch(logMetric(log.child('consensus'))),
     onFatal,
   });
-  const intake = new Intake({ chain, pool, relay, submissions, engine, pending, log, onFatal });
+  const waiting = { pool, relay, submissions, senders };
+  const intake = new Intake({ ...waiting, chain, engine, pending, log, onFatal });
   intake.resume(submissionLog.records, submissionLog.log.lastSeq);
   const peers = new Peers(config, keys, store);
   const network: Network = await Network.open({
@@ -113,7 +110,7 @@ export async function assemble(options: {
     log: log.child('p2p'),
     onMessage: (channel, from, message) => {
       if (channel === 'consensus') engine.receive(from, message);
-      else intake.relayed(from, message, (penalty, why) => network.penalize(from, penalty, why));
+      else intake.relayed(message, (penalty, why) => network.penalize(from, penalty, why));
     },
     onRequest: (_from, request) => engine.answer(request),
     onPeer: (peer, connected) => {
@@ -132,7 +129,7 @@ export async function assemble(options: {
     evidence,
     signers,
     pending,
-    accepted: (transaction) => intake.accepted(transaction),
+    submit: (raw) => intake.submit(raw),
   });
   const rpcLog = log.child('rpc');
   const rpc = await RpcServer.open({ ...rpcOptions(config, backend, network), log: rpcLog });

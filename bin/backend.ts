@@ -3,14 +3,11 @@ import type { Signer } from '#consensus/engine/ports.ts';
 import type { Network } from '#p2p/network.ts';
 import type { Chain } from '#src/chain/chain.ts';
 import { makeFinalityProof } from '#src/chain/finalityProofs.ts';
-import { cryptoBackend } from '#src/crypto/secp256k1.ts';
+import { secp256k1Backend } from '#src/crypto/secp256k1.ts';
 import type { Feed } from '#src/feed/feed.ts';
-import { accept, refuse } from '#src/lib/failure.ts';
 import type { Pool } from '#src/pool/pool.ts';
-import { describePoolRefusal } from '#src/pool/refusal.ts';
 import type { Backend, NodeStatus } from '#src/rpc/backend.ts';
 import { decodeCertificate } from '#src/types/certificate.ts';
-import { decodeTransaction, describeRefusal } from '#src/types/decodeTransaction.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asHeight } from '#src/types/units.ts';
 import type { EvidenceLog } from './evidence.ts';
@@ -29,8 +26,7 @@ export type BackendParts = {
   /** The consensus keys that this node holds. */
   readonly signers: readonly Signer[];
   readonly pending: Set<(transaction: SignedTransaction) => void>;
-  /** After admission: to the peers, the proposer and the disk; resolves when it is kept. */
-  accepted(transaction: SignedTransaction): Promise<void>;
+  readonly submit: Backend['submit'];
 };
 
 /** The node as JSON-RPC sees it. */
@@ -96,20 +92,7 @@ export function makeBackend(parts: BackendParts): Backend {
       };
     },
     history: (address, cursor, limit) => chain.history(address, cursor, limit),
-    submit: async (raw) => {
-      const decoded = decodeTransaction(raw, { chainId: params.chainId });
-      if (!decoded.ok) {
-        const { code } = decoded.refusal;
-        return refuse({ code, message: describeRefusal(decoded.refusal) });
-      }
-      const admitted = pool.add(decoded.value, true);
-      if (!admitted.ok) {
-        const { code } = admitted.refusal;
-        return refuse({ code, message: describePoolRefusal(admitted.refusal) });
-      }
-      await parts.accepted(decoded.value);
-      return accept(decoded.value.hash);
-    },
+    submit: parts.submit,
     finalityProof: (height, trusted) => makeFinalityProof(chain, height, trusted),
     evidence: () => parts.evidence.all,
     status: () => status(parts, startedAt),
@@ -153,7 +136,7 @@ function status(parts: BackendParts, startedAt: number): NodeStatus {
     unfinalizedBlocks: unfinalized,
     poolTransactions: pool.size,
     peers,
-    cryptoBackend: cryptoBackend(),
+    cryptoBackend: secp256k1Backend(),
     uptimeMs: Math.round(performance.now() - startedAt),
   };
 }

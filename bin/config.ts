@@ -35,6 +35,16 @@ const SETTINGS = {
   'pool.lifetimeSeconds': count(3_600, 1, 604_800, 'how long a payment may wait'),
   'consensus.unfinalizedMax': count(4, 1, 6, 'blocks with payments ahead of finality'),
   'consensus.signer': text('', 'unix socket of an `mpbp signer`; none: this process signs'),
+  'crypto.secp256k1': oneOf(
+    ['auto', 'native', 'wasm', 'noble'],
+    'auto',
+    'library for payment signatures; auto: the fastest that works',
+  ),
+  'crypto.recoveryThreads': oneOf(
+    ['auto', '0', '1', '2', '3', '4', '5', '6', '7', '8'],
+    'auto',
+    'threads that verify payment signatures; auto: none below four cores',
+  ),
   'log.level': oneOf(['error', 'warn', 'info', 'debug'], 'info', 'what is logged'),
   'log.format': oneOf(['auto', 'json', 'text'], 'auto', 'auto: text on a terminal, else JSON'),
 } as const satisfies Record<string, Setting<unknown>>;
@@ -180,7 +190,7 @@ function port(value: number, help: string): Setting<number> {
   return count(value, 1, 65_535, help);
 }
 
-function oneOf<T extends string>(values: readonly T[], value: T, help: string): Setting<T> {
+function oneOf<const T extends string>(values: readonly T[], value: T, help: string): Setting<T> {
   return {
     value,
     help,

@@ -1,23 +1,37 @@
 import type { Engine } from '#consensus/engine/engine.ts';
 import type { Chain, FinalEvent } from '#src/chain/chain.ts';
+import { accept, refuse } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import type { Pool } from '#src/pool/pool.ts';
-import { decodeRelay, type Relay } from '#src/pool/relay.ts';
+import { describePoolRefusal } from '#src/pool/refusal.ts';
+import { decodeRelay, type Relay, type RelayedPayment } from '#src/pool/relay.ts';
+import type { Senders } from '#src/pool/senders.ts';
 import type { Submissions } from '#src/pool/submissions.ts';
-import { decodeTransaction } from '#src/types/decodeTransaction.ts';
-import type { SignedTransaction } from '#src/types/transaction.ts';
+import type { Backend } from '#src/rpc/backend.ts';
+import {
+  decodeEnvelope,
+  decodeTransaction,
+  describeRefusal,
+  type TransactionRefusal,
+} from '#src/types/decodeTransaction.ts';
+import type { Envelope, SignedTransaction } from '#src/types/transaction.ts';
 
 export type IntakeParts = {
   readonly chain: Chain;
   readonly pool: Pool;
   readonly relay: Relay;
   readonly submissions: Submissions;
+  readonly senders: Senders;
   readonly engine: Engine;
   readonly pending: Set<(transaction: SignedTransaction) => void>;
   readonly log: Log;
   /** The disk failed while a promise to a client was written. */
   onFatal(error: Error): void;
 };
+
+type Penalize = (penalty: 'drop' | 'ban', reason: string) => void;
+
+const UNRECOVERABLE = { code: 'INVALID_SIGNATURE', reason: 'recovery' } as const;
 
 /** Blocks between two looks for payments that waited too long. */
 const expireEveryBlocks = 64n;
@@ -26,6 +40,7 @@ const expireEveryBlocks = 64n;
 export class Intake {
   readonly #parts: IntakeParts;
   #newestSeq = 0;
+  #relayed: Promise<void> = Promise.resolve();
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
@@ -47,8 +62,69 @@ export class Intake {
     if (waiting > 0) log.info('submissions resumed', { waiting });
   }
 
-  /** A client's payment that the pool admitted. Resolves when it is kept. */
-  async accepted(transaction: SignedTransaction): Promise<void> {
+  /** A client's payment. Accepted, it is kept on disk and known to the peers. */
+  async submit(raw: Uint8Array): ReturnType<Backend['submit']> {
+    const { chain, pool, senders } = this.#parts;
+    if (senders.isBusy) {
+      const message = 'too many payments at once: send it again in a moment';
+      return refuse({ code: 'NODE_BUSY', message });
+    }
+    const decoded = decodeEnvelope(raw, { chainId: chain.params.chainId });
+    if (!decoded.ok) return refuse(described(decoded.refusal));
+    const sender = await senders.of(decoded.value);
+    if (sender === null) return refuse(described(UNRECOVERABLE));
+    const transaction = Object.assign(decoded.value, { sender });
+    const admitted = pool.add(transaction, true);
+    if (!admitted.ok) {
+      const { code } = admitted.refusal;
+      return refuse({ code, message: describePoolRefusal(admitted.refusal) });
+    }
+    await this.#keep(transaction);
+    return accept(transaction.hash);
+  }
+
+  /**
+   * A peer's batch: what is new and valid goes into the pool, what cannot be right costs standing.
+   * Batches are admitted in the order in which they came.
+   */
+  relayed(message: Uint8Array, penalize: Penalize): void {
+    const batch = decodeRelay(message);
+    if (!batch.ok) return penalize('ban', batch.refusal.code);
+    // What is lost here still waits where it came from, and is sent again.
+    if (this.#parts.senders.isBusy) return;
+    this.#relayed = this.#relayed.then(() => this.#admit(batch.value, penalize));
+  }
+
+  async #admit(batch: readonly RelayedPayment[], penalize: Penalize): Promise<void> {
+    const { chain, pool, relay, senders, engine, pending } = this.#parts;
+    const { chainId } = chain.params;
+    const envelopes: Envelope[] = [];
+    for (const { hash, raw } of batch) {
+      if (pool.get(hash) !== null || chain.locate(hash) !== null) continue;
+      const decoded = decodeEnvelope(raw, { chainId, hash });
+      // An honest node decoded it before it passed it on.
+      if (!decoded.ok) return penalize('ban', decoded.refusal.code);
+      envelopes.push(decoded.value);
+    }
+    const found = await Promise.all(envelopes.map((envelope) => senders.of(envelope)));
+    let added = 0;
+    for (const [index, envelope] of envelopes.entries()) {
+      const sender = found[index] ?? null;
+      if (sender === null) {
+        penalize('ban', UNRECOVERABLE.code);
+        break;
+      }
+      const transaction = Object.assign(envelope, { sender });
+      if (!pool.add(transaction, false).ok) continue;
+      relay.heard(transaction.hash);
+      added++;
+      for (const listener of pending) listener(transaction);
+    }
+    if (added > 0) engine.poolChanged();
+  }
+
+  /** To the peers, the proposer and the disk; resolves when it is kept. */
+  async #keep(transaction: SignedTransaction): Promise<void> {
     const { relay, engine, submissions, pending, onFatal } = this.#parts;
     try {
       const kept = submissions.keep(transaction);
@@ -60,33 +136,6 @@ export class Intake {
       onFatal(error instanceof Error ? error : new Error(String(error)));
       throw error;
     }
-  }
-
-  /**
-   * A peer's batch: what is new and valid goes into the pool, what cannot be right costs standing.
-   */
-  relayed(
-    _from: string,
-    message: Uint8Array,
-    penalize: (penalty: 'drop' | 'ban', reason: string) => void,
-  ): void {
-    const { chain, pool, relay, engine, pending } = this.#parts;
-    const { chainId } = chain.params;
-    const batch = decodeRelay(message);
-    if (!batch.ok) return penalize('ban', batch.refusal.code);
-    let added = 0;
-    for (const { hash, raw } of batch.value) {
-      if (pool.get(hash) !== null || chain.locate(hash) !== null) continue;
-      const decoded = decodeTransaction(raw, { chainId, hash });
-      // An honest node decoded it before it passed it on.
-      if (!decoded.ok) return penalize('ban', decoded.refusal.code);
-      const admitted = pool.add(decoded.value, false);
-      if (!admitted.ok) continue;
-      relay.heard(hash);
-      added++;
-      for (const listener of pending) listener(decoded.value);
-    }
-    if (added > 0) engine.poolChanged();
   }
 
   settle({ block }: FinalEvent): void {
@@ -101,4 +150,8 @@ export class Intake {
     for (const { hash } of block.transactions) submissions.settle(hash);
     submissions.prune(this.#newestSeq);
   }
+}
+
+function described(refusal: TransactionRefusal): { code: string; message: string } {
+  return { code: refusal.code, message: describeRefusal(refusal) };
 }

@@ -1,6 +1,8 @@
 import type { Timing } from '#consensus/core/types.ts';
 import type { Network } from '#p2p/network.ts';
-import { defaultPoolLimits, type PoolLimits } from '#src/pool/pool.ts';
+import { intrinsicGas } from '#src/ledger/gas.ts';
+import { gasLimitFor, type LedgerRules } from '#src/ledger/rules.ts';
+import { defaultPoolLimits, type PoolLimits, type PoolRules } from '#src/pool/pool.ts';
 import type { Backend } from '#src/rpc/backend.ts';
 import { defaultRpcLimits } from '#src/rpc/limits.ts';
 import type { RpcServerOptions } from '#src/rpc/server.ts';
@@ -26,6 +28,14 @@ export function poolLimits(config: Config): PoolLimits {
     gappedTransactionsMax: config['pool.gappedMax'],
     senderTransactionsMax: config['pool.senderMax'],
     lifetimeMs: config['pool.lifetimeSeconds'] * 1_000,
+  };
+}
+
+export function poolRules(rules: LedgerRules): PoolRules {
+  return {
+    baseFeePerGas: rules.baseFeePerGas,
+    gasLimitFor: (transaction) => gasLimitFor(transaction, rules),
+    intrinsicGas,
   };
 }
 

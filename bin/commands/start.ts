@@ -1,11 +1,11 @@
 import { Command } from 'commander';
 import { isLinkFailure } from '#p2p/linkFailure.ts';
-import { cryptoBackend } from '#src/crypto/secp256k1.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import { addSettings, settingsOf } from '../arguments.ts';
 import type { Node } from '../assemble.ts';
 import { loadConfig } from '../config.ts';
+import { openCrypto } from '../crypto.ts';
 import { openDataDir, resolveDataDir, withRemedy } from '../dataDir.ts';
 import { makeLog } from '../logger.ts';
 import { openNodeKeys } from '../nodeKeys.ts';
@@ -43,7 +43,7 @@ async function start(options: StartOptions): Promise<void> {
   const socket = config['consensus.signer'];
   const which = socket === '' ? 'all' : 'network';
   const keys = await openNodeKeys(path, options.passwordFile ?? null, which);
-  if (cryptoBackend() === 'noble') log.warn('native signatures missing: slow', { times: 20 });
+  const senders = await openCrypto(config, log);
   const genesisMs = dir.genesis.timestamp * 1_000;
   while (Date.now() < genesisMs) {
     const seconds = Math.ceil((genesisMs - Date.now()) / 1_000);
@@ -57,7 +57,7 @@ async function start(options: StartOptions): Promise<void> {
       : await RemoteSigner.open(socket, log.child('signer'));
   const onFatal = (error: Error) => die(log, path, error);
   const acceptJournal = options.acceptLostJournal;
-  const parts = { dir, keys, signers, config, log, onFatal, acceptJournal };
+  const parts = { dir, keys, signers, senders, config, log, onFatal, acceptJournal };
   const node = await assemble(parts).catch((error: unknown) => {
     throw withRemedy(path, error);
   });

@@ -1,27 +1,22 @@
-import { createRequire } from 'node:module';
 import { secp256k1 as noble } from '@noble/curves/secp256k1.js';
-import { assert } from '#src/lib/failure.ts';
+import { assert, EXIT, UserError } from '#src/lib/failure.ts';
+import {
+  loadNativeBackend,
+  loadWasmBackend,
+  nobleBackend,
+  type RecoverableSignature,
+  type Secp256k1Backend,
+  type Secp256k1Name,
+} from './secp256k1Backends.ts';
 
-/**
+/*
  * ECDSA over secp256k1 with recovery, as Ethereum signs (yellow paper appendix F): 32-byte digests,
  * 64-byte `r || s` signatures, a parity of 0 or 1 and 64-byte uncompressed keys without the 04.
  *
- * Two backends behind one interface: libsecp256k1 when its addon loads (49 us a recovery), else
- * pure TypeScript (1,090 us). Which one runs is public, so that a node can log it.
+ * Three backends behind one interface, the fastest that loads: libsecp256k1 as an addon (49 us a
+ * recovery), as WebAssembly (110 us), and pure TypeScript (1,090 us), which is always there and is
+ * what the others are held against. Which one runs is public, so that a node can log it.
  */
-export type Secp256k1Backend = {
-  readonly name: 'native' | 'noble';
-  /** The signer's key, or null where no key can have made this signature. High s is accepted. */
-  recover(digest: Uint8Array, signature: Uint8Array, yParity: number): Uint8Array | null;
-  sign(digest: Uint8Array, privateKey: Uint8Array): RecoverableSignature;
-  publicKey(privateKey: Uint8Array): Uint8Array;
-};
-
-export type RecoverableSignature = {
-  /** `r || s`, s in the lower half (EIP-2). Deterministic: RFC 6979. */
-  readonly signature: Uint8Array;
-  readonly yParity: 0 | 1;
-};
 
 /** Order of the group (SEC 2, 2.4.1). */
 export const CURVE_ORDER = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
@@ -31,8 +26,50 @@ export const HALF_CURVE_ORDER = CURVE_ORDER >> 1n;
 const DIGEST_BYTES = 32;
 const SIGNATURE_BYTES = 64;
 
-export function cryptoBackend(): 'native' | 'noble' {
+/** Until something else is chosen: what loads without waiting. */
+let backend: Secp256k1Backend = loadNativeBackend() ?? nobleBackend;
+
+export function secp256k1Backend(): Secp256k1Name {
   return backend.name;
+}
+
+/**
+ * Chooses for the whole process, at its start: the fastest that loads and answers rightly, or the
+ * one that is named.
+ */
+export async function chooseSecp256k1(wish: 'auto' | Secp256k1Name): Promise<Secp256k1Name> {
+  const loaders = {
+    native: () => loadNativeBackend(),
+    wasm: () => loadWasmBackend(),
+    noble: () => nobleBackend,
+  };
+  for (const name of ['native', 'wasm', 'noble'] as const) {
+    if (wish !== 'auto' && wish !== name) continue;
+    const loaded = await loaders[name]();
+    if (loaded === null || !answersRightly(loaded)) continue;
+    backend = loaded;
+    return name;
+  }
+  throw new UserError(
+    EXIT.usage,
+    `crypto.secp256k1: the ${wish} library does not work on this machine; use auto`,
+  );
+}
+
+/** The same as the reference on a signature, on its wrong parity, and on one that nobody made. */
+function answersRightly(candidate: Secp256k1Backend): boolean {
+  const [key, digest] = [new Uint8Array(32).fill(7), new Uint8Array(32).fill(9)];
+  const { signature, yParity } = nobleBackend.sign(digest, key);
+  const nobodys = new Uint8Array(64).fill(0xff);
+  const answers = (backend: Secp256k1Backend) =>
+    [
+      backend.sign(digest, key),
+      backend.publicKey(key),
+      backend.recover(digest, signature, yParity),
+      backend.recover(digest, signature, 1 - yParity),
+      backend.recover(digest, nobodys, 0),
+    ].map((answer) => JSON.stringify(answer));
+  return answers(candidate).join() === answers(nobleBackend).join();
 }
 
 export function recover(
@@ -60,73 +97,3 @@ export function publicKey(privateKey: Uint8Array): Uint8Array {
 export function isPrivateKey(bytes: Uint8Array): boolean {
   return noble.utils.isValidSecretKey(bytes);
 }
-
-export const nobleBackend: Secp256k1Backend = {
-  name: 'noble',
-  recover(digest, signature, yParity) {
-    const recovered = new Uint8Array(SIGNATURE_BYTES + 1);
-    recovered[0] = yParity;
-    recovered.set(signature, 1);
-    try {
-      const key = noble.recoverPublicKey(recovered, digest, { prehash: false });
-      return noble.Point.fromBytes(key).toBytes(false).slice(1);
-    } catch {
-      return null;
-    }
-  },
-  sign(digest, privateKey) {
-    const bytes = noble.sign(digest, privateKey, { prehash: false, format: 'recovered' });
-    return { signature: bytes.slice(1), yParity: parity(bytes[0]) };
-  },
-  publicKey: (privateKey) => noble.getPublicKey(privateKey, false).slice(1),
-};
-
-/** What of the addon is used; the package brings no types for this entry. */
-type Addon = {
-  ecdsaRecover(
-    signature: Uint8Array,
-    recoveryId: number,
-    digest: Uint8Array,
-    compressed: boolean,
-  ): Uint8Array;
-  ecdsaSign(digest: Uint8Array, key: Uint8Array): { signature: Uint8Array; recid: number };
-  publicKeyCreate(key: Uint8Array, compressed: boolean): Uint8Array;
-};
-
-/** libsecp256k1, or null where no prebuilt addon fits this machine. */
-export function loadNativeBackend(): Secp256k1Backend | null {
-  const addon = loadAddon();
-  if (addon === null) return null;
-  return {
-    name: 'native',
-    recover(digest, signature, yParity) {
-      try {
-        return addon.ecdsaRecover(signature, yParity, digest, false).slice(1);
-      } catch {
-        return null;
-      }
-    },
-    sign(digest, privateKey) {
-      const { signature, recid } = addon.ecdsaSign(digest, privateKey);
-      return { signature, yParity: parity(recid) };
-    },
-    publicKey: (privateKey) => addon.publicKeyCreate(privateKey, false).slice(1),
-  };
-}
-
-function loadAddon(): Addon | null {
-  try {
-    // Never the package's index: it falls back in silence to a slow library with old advisories.
-    return createRequire(import.meta.url)('secp256k1/bindings.js') as Addon;
-  } catch {
-    return null;
-  }
-}
-
-function parity(recoveryId: number | undefined): 0 | 1 {
-  // 2 and 3 need r in the last 2^-128 of the field: not reachable by honest signing.
-  assert(recoveryId === 0 || recoveryId === 1, 'a recovery id of 0 or 1');
-  return recoveryId;
-}
-
-const backend = loadNativeBackend() ?? nobleBackend;

@@ -113,14 +113,14 @@ function* encodeBatches(transactions: readonly SignedTransaction[]): Generator<U
 
 export type RelayRefusal = { code: 'RELAY_MALFORMED' } | { code: 'RELAY_TOO_MANY' };
 
+export type RelayedPayment = { readonly hash: Hash; readonly raw: Uint8Array };
+
 /** The raw payments of a message, with the hash by which the pool knows them. */
-export function decodeRelay(
-  message: Uint8Array,
-): Verdict<{ hash: Hash; raw: Uint8Array }[], RelayRefusal> {
+export function decodeRelay(message: Uint8Array): Verdict<RelayedPayment[], RelayRefusal> {
   const decoded = decodeRlp(message, 2 * relayBytesMax);
   if (!decoded.ok || !isRlpList(decoded.value)) return refuse({ code: 'RELAY_MALFORMED' });
   if (decoded.value.length > 2 * relayTransactionsMax) return refuse({ code: 'RELAY_TOO_MANY' });
-  const found: { hash: Hash; raw: Uint8Array }[] = [];
+  const found: RelayedPayment[] = [];
   for (const raw of decoded.value) {
     if (isRlpList(raw)) return refuse({ code: 'RELAY_MALFORMED' });
     found.push({ hash: keccakHash(raw), raw });

@@ -42,11 +42,21 @@ export type SignedTransaction = Envelope & { readonly sender: Address };
 
 /** The key that signed, as an address; null where no key can have. Costs most of a decode. */
 export function recoverSender(envelope: Envelope): Address | null {
+  const { digest, signature, yParity } = signatureOf(envelope);
+  const key = recover(digest, signature, yParity);
+  return key === null ? null : addressFromPublicKey(key);
+}
+
+/** What was signed, and `r || s`. */
+export function signatureOf(envelope: Envelope): {
+  digest: Uint8Array;
+  signature: Uint8Array;
+  yParity: 0 | 1;
+} {
   const signature = new Uint8Array(64);
   signature.set(uintToBytes(envelope.r, 32), 0);
   signature.set(uintToBytes(envelope.s, 32), 32);
-  const key = recover(signingDigest(envelope), signature, envelope.yParity);
-  return key === null ? null : addressFromPublicKey(key);
+  return { digest: signingDigest(envelope), signature, yParity: envelope.yParity };
 }
 
 /** For wallets and tests: the fields have to be possible ones. */

@@ -7,8 +7,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Chain } from '#src/chain/chain.ts';
-import { intrinsicGas } from '#src/ledger/gas.ts';
-import { gasLimitFor } from '#src/ledger/rules.ts';
 import { assert } from '#src/lib/failure.ts';
 import { defaultPoolLimits, Pool } from '#src/pool/pool.ts';
 import { decodeRelay } from '#src/pool/relay.ts';
@@ -19,6 +17,7 @@ import { recoverSender, type SignedTransaction } from '#src/types/transaction.ts
 import { asView } from '#src/types/units.ts';
 import { ShelfChainStore } from '#storage/chainStore.ts';
 import { LevelShelf } from '#storage/levelShelf.ts';
+import { poolRules } from '../../bin/settings.ts';
 import { genesisSeconds, TinyNetwork } from '../chain/network.ts';
 import { chainId, type Person, payment, person } from '../ledger/samples.ts';
 
@@ -88,14 +87,9 @@ class Node {
     this.#network = network;
     this.#store = store;
     this.chain = chain;
-    const { rules } = network.params;
     this.pool = new Pool({
       limits: { ...defaultPoolLimits, poolTransactionsMax: 1_000_000 },
-      rules: {
-        baseFeePerGas: rules.baseFeePerGas,
-        gasLimitFor: (transaction) => gasLimitFor(transaction, rules),
-        intrinsicGas,
-      },
+      rules: poolRules(network.params.rules),
       account: (address) => chain.account(address) ?? { nonce: 0n, balance: 0n },
       now: () => 0,
     });

@@ -6,7 +6,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
-import { cryptoBackend } from '#src/crypto/secp256k1.ts';
+import { secp256k1Backend } from '#src/crypto/secp256k1.ts';
 import {
   type Account,
   accounts,
@@ -100,7 +100,7 @@ function noteLatency(name: string, sorted: readonly number[], goal: string): voi
 
 process.stdout.write(
   `${cpus().length} x ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, ` +
-    `Node ${process.version}, secp256k1 ${cryptoBackend()}, every commit synced\n\n`,
+    `Node ${process.version}, secp256k1 ${secp256k1Backend()}, every commit synced\n\n`,
 );
 const network = await startDevnet(4, 18_545);
 await measure('four validators', network, true, {

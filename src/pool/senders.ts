@@ -1,0 +1,57 @@
+import type { Question, RecoveryThreads } from '#src/crypto/recoveryThreads.ts';
+import { recover } from '#src/crypto/secp256k1.ts';
+import { type Address, addressFromPublicKey } from '#src/types/address.ts';
+import { type Envelope, signatureOf } from '#src/types/transaction.ts';
+
+/** Signatures that wait for a thread; more would only be late. */
+export const recoveriesPendingMax = 16_384;
+
+type Asked = { readonly question: Question; readonly resolve: (key: Uint8Array | null) => void };
+
+/**
+ * Who signed a payment: at once on this thread, or, where there are others, in batches of whatever
+ * came in one turn of the event loop.
+ */
+export class Senders {
+  readonly #threads: RecoveryThreads | null;
+  #asked: Asked[] = [];
+  #pending = 0;
+
+  constructor(threads: RecoveryThreads | null) {
+    this.#threads = threads;
+  }
+
+  /** Whether more would only wait. */
+  get isBusy(): boolean {
+    return this.#pending >= recoveriesPendingMax;
+  }
+
+  /** Null where no key can have signed. */
+  async of(envelope: Envelope): Promise<Address | null> {
+    const question = signatureOf(envelope);
+    const { digest, signature, yParity } = question;
+    const key =
+      this.#threads === null ? recover(digest, signature, yParity) : await this.#ask(question);
+    return key === null ? null : addressFromPublicKey(key);
+  }
+
+  async close(): Promise<void> {
+    await this.#threads?.close();
+  }
+
+  #ask(question: Question): Promise<Uint8Array | null> {
+    this.#pending++;
+    return new Promise((resolve) => {
+      this.#asked.push({ question, resolve });
+      if (this.#asked.length === 1) setImmediate(() => this.#flush());
+    });
+  }
+
+  async #flush(): Promise<void> {
+    const asked = this.#asked;
+    this.#asked = [];
+    const keys = (await this.#threads?.recover(asked.map(({ question }) => question))) ?? [];
+    this.#pending -= asked.length;
+    for (const [index, { resolve }] of asked.entries()) resolve(keys[index] ?? null);
+  }
+}
