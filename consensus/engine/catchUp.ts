@@ -1,4 +1,5 @@
 import type { Block, Floor } from '#consensus/core/types.ts';
+import { nextTurn } from '#src/lib/clock.ts';
 import type { Log } from '#src/lib/log.ts';
 import { type Certificate, decodeCertificate } from '#src/types/certificate.ts';
 import {
@@ -28,6 +29,8 @@ export type CatchUpOptions = {
   /** Writes a verified range in the commit queue; false where it does not fit or is invalid. */
   importRange(blocks: readonly Block[], certificate: Certificate): Promise<boolean>;
 };
+
+type Range = { readonly blocks: readonly Block[]; readonly certificate: Certificate };
 
 /**
  * Fetches final blocks that are missing here. A range is believed only as far as the finalization
@@ -78,7 +81,7 @@ export class CatchUp {
     if (answer === null) return false;
     // Our own commit has ended the epoch: the answer is honest and of no use.
     if (ledger.electorate.epoch !== epoch) return true;
-    const range = this.#judge(answer, floor);
+    const range = await this.#judge(answer, floor);
     if (typeof range === 'string') {
       log.warn('sync range refused', { peer, from, reason: range });
       // Nothing newer is an honest answer; everything else costs standing.
@@ -88,7 +91,7 @@ export class CatchUp {
     return this.#options.importRange(range.blocks, range.certificate);
   }
 
-  #judge(answer: Uint8Array, floor: Floor): { blocks: Block[]; certificate: Certificate } | string {
+  async #judge(answer: Uint8Array, floor: Floor): Promise<Range | string> {
     const decoded = decodeRlp(answer, answerBytesMax);
     if (!decoded.ok || !isRlpList(decoded.value)) return 'RANGE_MALFORMED';
     const [certificateItem, blockItems] = decoded.value;
@@ -110,6 +113,8 @@ export class CatchUp {
       const block = this.#options.ledger.decode(item);
       if (!block.ok) return block.refusal.code;
       blocks.push(block.value);
+      // Thousands of signatures: agreement goes on in between.
+      await nextTurn();
     }
     return { blocks, certificate: certificate.value };
   }

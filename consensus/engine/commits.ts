@@ -1,4 +1,5 @@
 import type { Block, Floor } from '#consensus/core/types.ts';
+import { nextTurn } from '#src/lib/clock.ts';
 import { InvariantError } from '#src/lib/failure.ts';
 import type { Certificate, VerifiedVotes } from '#src/types/certificate.ts';
 import type { Ledger } from './ports.ts';
@@ -63,6 +64,7 @@ export class Commits {
       const wrong = ledger.execute(block);
       // The quorum made it final, so this node's own execution is what differs.
       if (wrong !== null) throw new InvariantError(`a final block is invalid here: ${wrong}`);
+      await nextTurn();
     }
     await this.#write(fresh, certificate);
     const { hash, height, timestampMs } = last;
