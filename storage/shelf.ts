@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { concatBytes } from '#src/lib/bytes.ts';
+import { DamageError } from '#src/lib/failure.ts';
 import { TABLES, type Table } from './tables.ts';
 
 export type Change = {
@@ -31,14 +32,7 @@ export type Shelf = {
   close(): Promise<void>;
 };
 
-/** What is on disk is not what was written. The data directory has to be mended or synced anew. */
-export class DamageError extends Error {
-  readonly code = 'DATABASE_DAMAGED';
-  constructor(what: string, options?: { cause?: unknown }) {
-    super(what, options);
-    this.name = 'DamageError';
-  }
-}
+export { DamageError };
 
 const CHECKSUM_BYTES = 4;
 

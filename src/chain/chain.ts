@@ -14,7 +14,7 @@ import type { Account } from '#src/ledger/state/account.ts';
 import type { StateReader } from '#src/ledger/state/reader.ts';
 import { concatBytes } from '#src/lib/bytes.ts';
 import type { Verdict } from '#src/lib/failure.ts';
-import { assert, EXIT, UserError } from '#src/lib/failure.ts';
+import { assert, DamageError } from '#src/lib/failure.ts';
 import { RecentlyUsed } from '#src/lib/recentlyUsed.ts';
 import { type Address, addressFromBytes, addressToBytes } from '#src/types/address.ts';
 import {
@@ -114,15 +114,9 @@ export class Chain {
   static async open(options: ChainOptions): Promise<Chain> {
     const { store, params } = options;
     const { block } = params.genesis;
-    if (store.head === null) {
-      throw new UserError(EXIT.badData, 'the database holds no chain; mend it with mpbp db resync');
-    }
-    const stored = store.heightOf(block.hash);
-    if (stored !== 0n) {
-      throw new UserError(
-        EXIT.badData,
-        `the data directory does not hold chain ${params.networkId}`,
-      );
+    if (store.head === null) throw new DamageError('the database holds no chain');
+    if (store.heightOf(block.hash) !== 0n) {
+      throw new DamageError(`the database does not hold chain ${params.networkId}`);
     }
     store.checkLinks();
     const { head } = store;
@@ -130,9 +124,10 @@ export class Chain {
     if (head.height === 0n) return new Chain(options, block, null);
     const chain = new Chain(options, block, null);
     chain.#certificate = chain.certificateAt(head.height);
-    assert(chain.#certificate !== null, 'the newest final block has its certificate');
     const top = chain.blockAt(head.height);
-    assert(top !== null, 'the newest final block is stored');
+    if (chain.#certificate === null || top === null) {
+      throw new DamageError(`block ${head.height}: its senders or its certificate are missing`);
+    }
     chain.#head = top;
     return chain;
   }

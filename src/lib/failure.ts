@@ -48,6 +48,15 @@ export class InvariantError extends Error {
   }
 }
 
+/** What is on disk is not what was written. The data directory has to be mended or synced anew. */
+export class DamageError extends Error {
+  readonly code = 'DATABASE_DAMAGED';
+  constructor(what: string, options?: { cause?: unknown }) {
+    super(what, options);
+    this.name = 'DamageError';
+  }
+}
+
 /** Of errors that say that what is on disk is not what was written, whoever found it out. */
 export function isDamage(error: unknown): error is Error {
   const { code } = error as { code?: unknown };
