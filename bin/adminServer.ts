@@ -5,11 +5,13 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { EXIT, UserError } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import type { LevelShelf } from '#storage/levelShelf.ts';
 import { writeBackup } from './backup.ts';
 import type { DataDir } from './dataDir.ts';
 import { Lines } from './signerProtocol.ts';
+import { answers } from './signerServer.ts';
 
 const socketsMax = 4;
 /** The system's limit is 107. */
@@ -17,6 +19,16 @@ const pathBytesMax = 100;
 
 export function adminSocket(dataDir: string): string {
   return join(dataDir, 'admin.sock');
+}
+
+export async function isRunning(dataDir: string): Promise<boolean> {
+  return answers(adminSocket(dataDir));
+}
+
+/** Throws where a node answers in this data directory. */
+export async function refuseRunning(dataDir: string): Promise<void> {
+  if (!(await isRunning(dataDir))) return;
+  throw new UserError(EXIT.locked, `${dataDir} is in use by another process; stop that one`);
 }
 
 export class AdminServer {

@@ -18,7 +18,7 @@ import { encodeRlp } from '#src/types/rlp.ts';
 import { asEpoch, asHeight, type Height } from '#src/types/units.ts';
 import { ShelfChainStore, undoBlocksMax } from '#storage/chainStore.ts';
 import { checkLevelFiles, checkTableFile } from '#storage/levelFiles.ts';
-import { LevelShelf, type SealedEntry } from '#storage/levelShelf.ts';
+import { LevelShelf, refuseLocked, type SealedEntry } from '#storage/levelShelf.ts';
 import { DamageError, unseal } from '#storage/shelf.ts';
 import { TABLES } from '#storage/tables.ts';
 
@@ -46,6 +46,7 @@ export async function checkDatabase(
   params: ChainParams,
   progress: CheckProgress,
 ): Promise<CheckReport> {
+  refuseLocked(path);
   const files = checkLevelFiles(path);
   for (const [at, file] of files.entries()) {
     checkTableFile(file);

@@ -107,7 +107,7 @@ function parseRequest(line: string): SignerRequest | null {
 }
 
 /** A socket file that nobody listens on is left over from a crash. */
-function answers(path: string): Promise<boolean> {
+export function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {

@@ -15,9 +15,9 @@ import { Command } from 'commander';
 import { chainOf } from '#src/chain/genesisChain.ts';
 import { assert, EXIT, isDamage, UserError } from '#src/lib/failure.ts';
 import { ShelfChainStore } from '#storage/chainStore.ts';
-import { isLocked, LevelShelf, markPath } from '#storage/levelShelf.ts';
+import { LevelShelf, markPath } from '#storage/levelShelf.ts';
 import { SCHEMA_VERSION } from '#storage/tables.ts';
-import { adminSocket } from '../adminServer.ts';
+import { adminSocket, isRunning } from '../adminServer.ts';
 import { type BackupEnd, readBackup, writeBackup } from '../backup.ts';
 import { type DataDir, openDataDir, resolveDataDir, withRemedy } from '../dataDir.ts';
 import { checkShelf } from '../dbCheck.ts';
@@ -56,8 +56,8 @@ async function backup(text: string, options: { out: string; json: boolean }): Pr
   if (existsSync(out)) throw new UserError(EXIT.cannotCreate, `${out} is there already`);
   const part = `${out}.part`;
   try {
-    if (isLocked(dir.chain)) await writeFile(part, fromNode(path), 'backup');
-    else await writeFile(part, fromStopped(dir), 'backup');
+    const chunks = (await isRunning(path)) ? fromNode(path) : fromStopped(dir);
+    await writeFile(part, chunks, 'backup');
     // Read back from the disk: what does not come out again is no backup.
     const end = await verify(part, out);
     renameSync(part, out);

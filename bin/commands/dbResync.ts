@@ -2,9 +2,10 @@ import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { chainOf } from '#src/chain/genesisChain.ts';
-import { EXIT, isDamage, UserError } from '#src/lib/failure.ts';
+import { isDamage } from '#src/lib/failure.ts';
 import { ShelfChainStore } from '#storage/chainStore.ts';
-import { isLocked, LevelShelf, markPath } from '#storage/levelShelf.ts';
+import { LevelShelf, markPath, refuseLocked } from '#storage/levelShelf.ts';
+import { refuseRunning } from '../adminServer.ts';
 import { type DataDir, mendDataDir, readText, resolveDataDir } from '../dataDir.ts';
 import { checkDatabase } from '../dbCheck.ts';
 import { damagedJournals, lastSeqOf } from '../journals.ts';
@@ -32,9 +33,8 @@ export function resyncCommand(): Command {
 async function resync(text: string, options: Options): Promise<void> {
   const path = resolveDataDir(text);
   const genesis = options.genesis === undefined ? null : readText(options.genesis);
-  if (isLocked(join(path, 'chain'))) {
-    throw new UserError(EXIT.locked, `${path} is in use by another process; stop that one`);
-  }
+  refuseLocked(join(path, 'chain'));
+  await refuseRunning(path);
   const { dir, mended } = mendDataDir(path, genesis);
   const stamp = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
   const aside: string[] = [];

@@ -5,9 +5,11 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   truncateSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,6 +25,7 @@ import { type Outcome, Summary, Trials } from './trial.ts';
 const mutations = 300;
 const firstSeed = 1_000;
 const blocks = 240;
+const logFlips = 100;
 
 const root = mkdtempSync(join(tmpdir(), 'mpbp-damage-'));
 let fixture: Fixture;
@@ -49,6 +52,25 @@ describe('D3: damage of any file', () => {
     assert.ok((outcomes.get('refused') ?? 0) > mutations / 4, summary.text);
     assert.ok((outcomes.get('abstains') ?? 0) > 0, summary.text);
     assert.deepEqual([...seen].sort(), [...kinds].sort(), summary.text);
+  });
+});
+
+describe('D5: a flipped bit in the log of a stopped node', () => {
+  it(`is refused, ${logFlips} times over`, async () => {
+    const random = new SeededRandom(5);
+    const chain = join(fixture.now, 'chain');
+    const log = readdirSync(chain).find((name) => name.endsWith('.log')) ?? assert.fail('a log');
+    const sound = readFileSync(join(chain, log));
+    for (let flip = 0; flip < logFlips; flip++) {
+      const path = join(root, `d5-${flip}`);
+      cpSync(fixture.now, path, { recursive: true });
+      const bytes = Buffer.from(sound);
+      const at = random.below(bytes.length);
+      bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
+      writeFileSync(join(path, 'chain', log), bytes);
+      await assert.rejects(inspect(path, false), /damaged: .*mpbp db resync/, `byte ${at}`);
+      rmSync(path, { recursive: true });
+    }
   });
 });
 
