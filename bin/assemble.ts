@@ -52,7 +52,7 @@ export async function assemble(options: {
   const { dir, keys, signers, senders, config, log, onFatal } = options;
   const params = chainOf(dir.genesis);
   const shelf = await LevelShelf.open(dir.chain, onFatal);
-  const store = await ShelfChainStore.open(shelf);
+  const store = await ShelfChainStore.open(shelf, config['storage.archive']);
   const feed = new Feed(log.child('feed'));
   const chain: Chain = await Chain.open({
     params,

@@ -5,6 +5,7 @@ import type { Chain } from '#src/chain/chain.ts';
 import { makeFinalityProof } from '#src/chain/finalityProofs.ts';
 import { secp256k1Backend } from '#src/crypto/secp256k1.ts';
 import type { Feed } from '#src/feed/feed.ts';
+import { toBareHex } from '#src/lib/bytes.ts';
 import type { Pool } from '#src/pool/pool.ts';
 import type { Backend, NodeStatus } from '#src/rpc/backend.ts';
 import { decodeCertificate } from '#src/types/certificate.ts';
@@ -91,6 +92,8 @@ export function makeBackend(parts: BackendParts): Backend {
         code: (hash) => state.code(hash) ?? new Uint8Array(0),
       };
     },
+    stateProof: (height, address, slots) =>
+      chain.proofs.prove(height, address, slots.map(toBareHex)),
     history: (address, cursor, limit) => chain.history(address, cursor, limit),
     submit: parts.submit,
     finalityProof: (height, trusted) => makeFinalityProof(chain, height, trusted),

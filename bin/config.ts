@@ -12,7 +12,7 @@ type Setting<T> = {
   readonly value: T;
   readonly help: string;
   /** What it has to be in `mpbp.toml`. */
-  readonly kind: 'text' | 'number' | 'list';
+  readonly kind: 'text' | 'number' | 'list' | 'flag';
   /** The value, or what it should have been. */
   parse(text: string): T | string[];
 };
@@ -45,6 +45,7 @@ const SETTINGS = {
     'auto',
     'threads that verify payment signatures; auto: none below four cores',
   ),
+  'storage.archive': flag(false, 'keep the state of every block from now on (true or false)'),
   'log.level': oneOf(['error', 'warn', 'info', 'debug'], 'info', 'what is logged'),
   'log.format': oneOf(['auto', 'json', 'text'], 'auto', 'auto: text on a terminal, else JSON'),
 } as const satisfies Record<string, Setting<unknown>>;
@@ -117,11 +118,13 @@ function tomlText(value: unknown, kind: Setting<unknown>['kind'], place: string)
   if (kind === 'number' && (typeof value === 'number' || typeof value === 'bigint')) {
     return String(value);
   }
+  if (kind === 'flag' && typeof value === 'boolean') return String(value);
   if (kind === 'text' && typeof value === 'string') return value;
   if (kind === 'list' && Array.isArray(value) && value.every((item) => typeof item === 'string')) {
     return value.join(',');
   }
-  const want = { text: 'a text in quotes', number: 'a number', list: 'a list of texts' }[kind];
+  const kinds = { text: 'a text in quotes', number: 'a number', list: 'a list of texts' };
+  const want = { ...kinds, flag: 'true or false' }[kind];
   throw new UserError(EXIT.badData, `${place} should be ${want}`);
 }
 
@@ -183,6 +186,15 @@ function count(value: number, min: number, max: number, help: string): Setting<n
         ? number
         : refused(`a whole number from ${min} to ${max}`);
     },
+  };
+}
+
+function flag(value: boolean, help: string): Setting<boolean> {
+  return {
+    value,
+    help,
+    kind: 'flag',
+    parse: (t) => (t === 'true' || t === 'false' ? t === 'true' : refused('true or false')),
   };
 }
 

@@ -1,23 +1,31 @@
-import type { BlockRecord, ChainStore, EpochRecord, Head, Undo } from '#src/chain/store.ts';
+import type {
+  BlockRecord,
+  ChainStore,
+  EpochRecord,
+  Head,
+  HeldStore,
+  Undo,
+} from '#src/chain/store.ts';
 import { sha256 } from '#src/crypto/sha256.ts';
-import { decodeHistoryEntry, encodeHistoryEntry, type HistoryEntry } from '#src/history/history.ts';
+import { decodeHistoryEntry, type HistoryEntry } from '#src/history/history.ts';
 import { type Account, decodeAccount } from '#src/ledger/state/account.ts';
-import type { SlotKey } from '#src/ledger/state/reader.ts';
+import type { SlotKey, StateReader } from '#src/ledger/state/reader.ts';
 import type { TrieNode } from '#src/ledger/state/trieNode.ts';
 import { bytesEqual, concatBytes, EMPTY_BYTES, uintToBytes, utf8 } from '#src/lib/bytes.ts';
-import { EXIT, UserError } from '#src/lib/failure.ts';
+import { assert, EXIT, UserError } from '#src/lib/failure.ts';
 import { type Address, addressFromBytes, addressToBytes } from '#src/types/address.ts';
 import { type Hash, hashFromBytes, hashToBytes, keccakHash } from '#src/types/hash.ts';
 import type { Nibbles } from '#src/types/nibbles.ts';
 import { encodeRlp } from '#src/types/rlp.ts';
 import { asHeight, type Epoch, type Height } from '#src/types/units.ts';
+import { Archivist, valueAfter } from './archive.ts';
+import { blockRows, heightKey } from './blockRows.ts';
 import { type Change, DamageError, type Entry, type Shelf } from './shelf.ts';
 import { StateCache } from './stateCache.ts';
-import { stateRows } from './stateRows.ts';
 import { StateTables } from './stateTables.ts';
 import { bytesOf, listOf } from './stored.ts';
 import { SCHEMA_VERSION } from './tables.ts';
-import { decodeUndo, encodeUndo } from './undo.ts';
+import { decodeUndo } from './undo.ts';
 
 /** Final blocks whose earlier state can still be asked for. */
 export const undoBlocksMax = 128;
@@ -28,24 +36,35 @@ const countedAtOnce = 4_096;
 
 const SCHEMA_KEY = utf8('schema');
 const HEAD_KEY = utf8('head');
+const ARCHIVE_KEY = utf8('archive');
 const NO_COMMIT = new Uint8Array(32);
 
 /** The chain's tables on a shelf. */
 export class ShelfChainStore implements ChainStore {
   readonly #shelf: Shelf;
   readonly #state: StateCache;
+  /** Where the state is read: while a batch is on its way, what was stored before it. */
+  #settled: Pick<Shelf, 'get'>;
   #head: Head | null;
   /** Of the newest commit record, to which the next one is linked. */
   #link: Uint8Array;
+  /** The first block whose state the archive has; null where none is kept. */
+  #archiveFrom: bigint | null = null;
 
   private constructor(shelf: Shelf, head: Head | null, link: Uint8Array) {
     this.#shelf = shelf;
-    this.#state = new StateCache(new StateTables(shelf));
+    this.#settled = shelf;
+    const settled = { get: (...of: Parameters<Shelf['get']>) => this.#settled.get(...of) };
+    this.#state = new StateCache(new StateTables(settled));
     this.#head = head;
     this.#link = link;
   }
 
-  static async open(shelf: Shelf): Promise<ShelfChainStore> {
+  /**
+   * `archive` switches the archive on, from the head on, or off; null leaves it as it was.
+   * Throws UserError where the database is another program's.
+   */
+  static async open(shelf: Shelf, archive: boolean | null = null): Promise<ShelfChainStore> {
     const schema = shelf.get('meta', SCHEMA_KEY);
     if (schema === null) {
       await shelf.write([{ table: 'meta', key: SCHEMA_KEY, value: Uint8Array.of(SCHEMA_VERSION) }]);
@@ -60,7 +79,18 @@ export class ShelfChainStore implements ChainStore {
     const head = bytes === null ? null : decodeHead(bytes);
     const store = new ShelfChainStore(shelf, head, NO_COMMIT);
     if (head !== null) store.#link = store.#commitAt(head.height);
+    const from = shelf.get('meta', ARCHIVE_KEY);
+    store.#archiveFrom = from === null ? null : readUint(from, 0);
+    if (archive !== null) await store.#switchArchive(archive);
     return store;
+  }
+
+  async #switchArchive(on: boolean): Promise<void> {
+    if (on === (this.#archiveFrom !== null)) return;
+    const from = on ? (this.#head?.height ?? 0n) : null;
+    const value = from === null ? null : heightKey(from);
+    await this.#shelf.write([{ table: 'meta', key: ARCHIVE_KEY, value }]);
+    this.#archiveFrom = from;
   }
 
   get head(): Head | null {
@@ -75,9 +105,12 @@ export class ShelfChainStore implements ChainStore {
     const last = records.at(-1);
     if (last === undefined) return;
     const changes: Change[] = [];
+    const archivist = this.#archiveFrom === null ? null : new Archivist(this.#shelf);
     let link = this.#link;
     for (const record of records) {
-      this.#blockChanges(record, changes);
+      const rows = blockRows(record);
+      for (const row of rows) changes.push(row);
+      archivist?.record(record.height, rows, changes);
       link = nextLink(link, record);
       changes.push({ table: 'commits', key: heightKey(record.height), value: link });
       const old = record.height - BigInt(undoBlocksMax);
@@ -90,10 +123,22 @@ export class ShelfChainStore implements ChainStore {
     const seq = Math.max(journalSeq, this.#head?.journalSeq ?? 0);
     const head: Head = { height: last.height, hash: last.hash, journalSeq: seq };
     changes.push({ table: 'meta', key: HEAD_KEY, value: encodeHead(head) });
-    await this.#shelf.write(changes);
+    await this.#writeBehind(changes);
     for (const record of records) this.#state.settle(record.changes);
     this.#head = head;
     this.#link = link;
+  }
+
+  /** Until the batch is on disk, and where it fails, readers see the state before it. */
+  async #writeBehind(changes: readonly Change[]): Promise<void> {
+    const before = this.#shelf.view();
+    this.#settled = before;
+    try {
+      await this.#shelf.write(changes);
+    } finally {
+      this.#settled = this.#shelf;
+      before.close();
+    }
   }
 
   // --- the state at the head --------------------------------------------------------------------
@@ -152,8 +197,24 @@ export class ShelfChainStore implements ChainStore {
   }
 
   undo(height: Height): Undo | null {
-    const bytes = this.#shelf.get('undo', heightKey(height));
-    return bytes === null ? null : decodeUndo(bytes);
+    return undoIn(this.#shelf, height);
+  }
+
+  archived(height: Height): StateReader | null {
+    return archivedIn(this.#shelf, height);
+  }
+
+  hold(): HeldStore {
+    const view = this.#shelf.view();
+    const head = view.get('meta', HEAD_KEY);
+    assert(head !== null, 'a chain has a head');
+    return {
+      height: decodeHead(head).height,
+      state: new StateTables(view),
+      undo: (height) => undoIn(view, height),
+      archived: (height) => archivedIn(view, height),
+      close: () => view.close(),
+    };
   }
 
   async history(
@@ -241,63 +302,22 @@ export class ShelfChainStore implements ChainStore {
     if (link === null) throw new DamageError(`the commit record of block ${height} is missing`);
     return link;
   }
-
-  #blockChanges(record: BlockRecord, out: Change[]): void {
-    const { height, changes } = record;
-    const at = heightKey(height);
-    out.push({ table: 'blocks', key: at, value: record.block });
-    out.push({ table: 'senders', key: at, value: record.senders });
-    out.push({ table: 'heights', key: hashToBytes(record.hash), value: at });
-    out.push({ table: 'receipts', key: at, value: encodeRlp(record.receipts) });
-    for (const [index, hash] of record.transactions.entries()) {
-      const place = placeOf(height, index);
-      out.push({ table: 'transactions', key: hashToBytes(hash), value: place });
-    }
-    const seen = new Map<string, number>();
-    for (const entry of record.history) {
-      // One account may have two entries of one transaction, as the proposer that pays has.
-      const place = `${entry.account}.${entry.index}`;
-      const nth = seen.get(place) ?? 0;
-      seen.set(place, nth + 1);
-      out.push({ table: 'history', key: historyKey(entry, nth), value: encodeHistoryEntry(entry) });
-    }
-    stateRows(changes, out);
-    if (record.nextEpoch !== null) {
-      const { epoch, boundary, validators } = record.nextEpoch;
-      const value = concatBytes(heightKey(boundary), validators);
-      out.push({ table: 'epochs', key: uintToBytes(BigInt(epoch), 8), value });
-    }
-    out.push({ table: 'undo', key: at, value: encodeUndo(changes.before) });
-  }
 }
 
-// --- keys and small codecs
-// ------------------------------------------------------------------------
-
-function heightKey(height: bigint): Uint8Array {
-  const key = new Uint8Array(8);
-  viewOf(key).setBigUint64(0, height);
-  return key;
+function undoIn(shelf: Pick<Shelf, 'get'>, height: Height): Undo | null {
+  const bytes = shelf.get('undo', heightKey(height));
+  return bytes === null ? null : decodeUndo(bytes);
 }
 
-function placeOf(height: bigint, index: number): Uint8Array {
-  const place = new Uint8Array(12);
-  viewOf(place).setBigUint64(0, height);
-  viewOf(place).setUint32(8, index);
-  return place;
+function archivedIn(shelf: Pick<Shelf, 'get'>, height: Height): StateReader | null {
+  const from = shelf.get('meta', ARCHIVE_KEY);
+  if (from === null || height < readUint(from, 0)) return null;
+  return new StateTables({ get: (table, key) => valueAfter(shelf, height, table, key) });
 }
 
 /** The least key after this one. */
 function following(key: Uint8Array): Uint8Array {
   return concatBytes(key, Uint8Array.of(0));
-}
-
-function historyKey(entry: HistoryEntry, nth: number): Uint8Array {
-  return concatBytes(
-    addressToBytes(entry.account),
-    placeOf(entry.height, entry.index),
-    Uint8Array.of(nth),
-  );
 }
 
 function historyEntry(account: Address, { key, value }: Entry): HistoryEntry {

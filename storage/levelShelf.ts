@@ -11,6 +11,7 @@ import {
   type Entry,
   type Range,
   type Shelf,
+  type ShelfView,
   seal,
   storageBounds,
   storageKey,
@@ -19,6 +20,7 @@ import {
 import type { Table } from './tables.ts';
 
 type Bytes = Level<Uint8Array, Uint8Array>;
+type Snapshot = ReturnType<Bytes['snapshot']>;
 
 /** As it is stored: the key with its table's prefix, the value with its checksum. */
 export type SealedEntry = { readonly key: Uint8Array; readonly sealed: Uint8Array };
@@ -97,9 +99,21 @@ export class LevelShelf implements Shelf {
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | null {
+    return this.#get(table, key, {});
+  }
+
+  view(): ShelfView {
+    const snapshot = this.#db.snapshot();
+    return {
+      get: (table, key) => this.#get(table, key, { snapshot }),
+      close: () => void snapshot.close(),
+    };
+  }
+
+  #get(table: Table, key: Uint8Array, options: { snapshot?: Snapshot }): Uint8Array | null {
     const stored = storageKey(table, key);
     try {
-      const sealed = this.#db.getSync(stored);
+      const sealed = this.#db.getSync(stored, options);
       return sealed === undefined ? null : unseal(stored, sealed);
     } catch (error) {
       throw this.#told(error);

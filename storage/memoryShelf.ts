@@ -4,6 +4,7 @@ import {
   type Entry,
   type Range,
   type Shelf,
+  type ShelfView,
   seal,
   storageBounds,
   storageKey,
@@ -19,6 +20,12 @@ export class MemoryShelf implements Shelf {
     const stored = storageKey(table, key);
     const entry = this.#entries.get(toBareHex(stored));
     return entry === undefined ? null : unseal(stored, entry.sealed);
+  }
+
+  view(): ShelfView {
+    const then = new MemoryShelf();
+    for (const [key, entry] of this.#entries) then.#entries.set(key, entry);
+    return { get: (table, key) => then.get(table, key), close: () => then.#entries.clear() };
   }
 
   async range(table: Table, range: Range): Promise<Entry[]> {

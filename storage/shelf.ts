@@ -27,12 +27,20 @@ export type Entry = { readonly key: Uint8Array; readonly value: Uint8Array };
  */
 export type Shelf = {
   get(table: Table, key: Uint8Array): Uint8Array | null;
+  /** What is stored now, whatever is written meanwhile; to be closed. */
+  view(): ShelfView;
   range(table: Table, range: Range): Promise<Entry[]>;
   write(changes: readonly Change[]): Promise<void>;
   close(): Promise<void>;
 };
 
 export { DamageError };
+
+/** A store as it was at one moment. Closed with its shelf, if not before. */
+export type ShelfView = {
+  get(table: Table, key: Uint8Array): Uint8Array | null;
+  close(): void;
+};
 
 const CHECKSUM_BYTES = 4;
 

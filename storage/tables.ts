@@ -3,7 +3,7 @@
  * first byte of the key on disk; a number, once given, is never given to another table.
  */
 export const TABLES = {
-  /** schema, head, pruning marks: short ASCII key -> value */
+  /** schema, head, where the archive begins: short ASCII key -> value */
   meta: 0x01,
   /** height u64 -> RLP block (header, transactions) */
   blocks: 0x02,
@@ -33,9 +33,13 @@ export const TABLES = {
   senders: 0x0e,
   /** epoch u64 -> height u64 of the last block before it, RLP list of its validators */
   epochs: 0x0f,
+  /** archive: table byte, key, 0xff, number of the change u32 -> height u64, value before */
+  past: 0x10,
+  /** archive: table byte, key -> how many changes u32 */
+  pastCounts: 0x11,
 } as const;
 
 export type Table = keyof typeof TABLES;
 
 /** Raised when a table's key or value changes shape; an older program refuses a newer number. */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;

@@ -12,27 +12,25 @@ import {
 } from '#src/ledger/execute.ts';
 import type { Account } from '#src/ledger/state/account.ts';
 import type { StateReader } from '#src/ledger/state/reader.ts';
-import { concatBytes } from '#src/lib/bytes.ts';
 import type { Verdict } from '#src/lib/failure.ts';
 import { assert, DamageError } from '#src/lib/failure.ts';
 import { RecentlyUsed } from '#src/lib/recentlyUsed.ts';
-import { type Address, addressFromBytes, addressToBytes } from '#src/types/address.ts';
+import { type Address, addressFromBytes } from '#src/types/address.ts';
 import {
   type Block,
   type BlockRefusal,
   decodeBlock,
   decodeBlockHeader,
-  encodeBlock,
   makeBlock,
   transactionsRoot,
 } from '#src/types/block.ts';
 import { type Certificate, decodeCertificate, encodeCertificate } from '#src/types/certificate.ts';
-import { type Electorate, encodeValidators } from '#src/types/electorate.ts';
+import type { Electorate } from '#src/types/electorate.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { Header } from '#src/types/header.ts';
 import { decodeReceipt, type Receipt } from '#src/types/receipt.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
-import { asEpoch, asHeight, type Height } from '#src/types/units.ts';
+import type { Height } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import { Electorates } from './electorates.ts';
 import type { FinalBlocks } from './final.ts';
@@ -43,8 +41,10 @@ import {
   type ProposerFields,
 } from './headerRules.ts';
 import type { ChainParams } from './params.ts';
-import { pastState } from './pastState.ts';
-import type { BlockRecord, ChainStore, EpochRecord, Undo } from './store.ts';
+import { stateAfter } from './pastState.ts';
+import { nextEpochOf, recordOf } from './records.ts';
+import { StateProofs } from './stateProofs.ts';
+import type { BlockRecord, ChainStore, Undo } from './store.ts';
 
 /** A block that is final and on disk. */
 export type FinalEvent = { readonly block: Block; readonly receipts: readonly Receipt[] };
@@ -78,6 +78,7 @@ type Executed = { readonly block: Block; readonly outcome: Outcome };
 export class Chain {
   readonly params: ChainParams;
   readonly electorates: Electorates;
+  readonly proofs: StateProofs;
   readonly #store: ChainStore;
   readonly #options: ChainOptions;
   readonly #executed = new Map<Hash, Executed>();
@@ -98,6 +99,7 @@ export class Chain {
     this.electorates = new Electorates(options.params.electorate, options.store);
     this.#options = options;
     this.#store = options.store;
+    this.proofs = new StateProofs(options.store, (height) => this.#rootAt(height));
     this.#head = head;
     this.#certificate = certificate;
   }
@@ -316,17 +318,19 @@ export class Chain {
     return this.#store.account(address);
   }
 
-  /** The state after a final block; null where it is older than the kept window. */
+  /**
+   * The state after a final block; null where it is neither in the window nor in an archive. For
+   * reading at once: who waits in between holds the store instead, as proofs do.
+   */
   stateAt(height: Height): StateReader | null {
-    const top = this.#head.header.height;
-    if (height > top || height < 0n) return null;
-    const undos: Undo[] = [];
-    for (let h = height + 1n; h <= top; h++) {
-      const undo = this.#undoOf(asHeight(h));
-      if (undo === null) return null;
-      undos.push(undo);
-    }
-    return undos.length === 0 ? this.#store : pastState(this.#store, undos);
+    const { height: top } = this.#head.header;
+    const undo = (h: Height) => this.#undoOf(h);
+    const archived = (h: Height) => this.#store.archived(h);
+    return stateAfter({ height: top, state: this.#store, undo, archived }, height);
+  }
+
+  #rootAt(height: Height): Hash | null {
+    return this.headerAt(height)?.stateRoot ?? null;
   }
 
   #undoOf(height: Height): Undo | null {
@@ -366,25 +370,4 @@ export class Chain {
       break;
     }
   }
-}
-
-function recordOf(
-  block: Block,
-  receipts: readonly Uint8Array[],
-): Omit<BlockRecord, 'changes' | 'history' | 'nextEpoch'> {
-  return {
-    height: block.header.height,
-    hash: block.hash,
-    parentHash: block.header.parentHash,
-    block: encodeBlock(block),
-    senders: concatBytes(...block.transactions.map(({ sender }) => addressToBytes(sender))),
-    receipts,
-    transactions: block.transactions.map(({ hash }) => hash),
-  };
-}
-
-function nextEpochOf({ header }: Block, { nextSet }: Outcome): EpochRecord | null {
-  if (nextSet === null) return null;
-  const epoch = asEpoch(header.consensus.epoch + 1);
-  return { epoch, boundary: header.height, validators: encodeValidators(nextSet) };
 }

@@ -38,6 +38,15 @@ export type Head = {
 /** What a block's accounts and slots held before it, for views of the past. */
 export type Undo = StateChanges['before'];
 
+/** The store as it was at one moment, whatever is committed meanwhile. */
+export type HeldStore = {
+  readonly height: Height;
+  readonly state: StateReader;
+  undo(height: Height): Undo | null;
+  archived(height: Height): StateReader | null;
+  close(): void;
+};
+
 /**
  * The chain on disk: one version of the state, the newest final one, and everything that led to it.
  * `commit` writes all of it or nothing, and resolves when it would survive a power cut.
@@ -61,6 +70,10 @@ export type ChainStore = StateReader & {
   locate(transaction: Hash): { height: Height; index: number } | null;
   /** Null where it is older than the kept window. */
   undo(height: Height): Undo | null;
+  /** The state after a block up to the head; null where no archive reaches back to it. */
+  archived(height: Height): StateReader | null;
+  /** To be closed. */
+  hold(): HeldStore;
   /** The newest first, starting after the cursor; null for a cursor that is not ours. */
   history(
     account: Address,

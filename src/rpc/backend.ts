@@ -1,4 +1,6 @@
 /** What the JSON-RPC methods ask of a node. Everything here is cheap and bounded, or paged. */
+import type { ProofRefusal } from '#src/chain/pastTries.ts';
+import type { AccountProof } from '#src/chain/stateProofs.ts';
 import type { HistoryEntry } from '#src/history/history.ts';
 import type { Verdict } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
@@ -104,6 +106,12 @@ export type Backend = {
   certificateFor(height: Height): { certificate: Certificate; height: Height } | null;
   /** Null where the block is older than the kept window. */
   stateAt(height: Height): PastState | null;
+  /** Of the account and of these slots, 32 bytes each, after a final block. */
+  stateProof(
+    height: Height,
+    address: Address,
+    slots: readonly Uint8Array[],
+  ): Promise<Verdict<AccountProof, ProofRefusal>>;
   history(address: Address, cursor: string | null, limit: number): Promise<HistoryPage | null>;
   /** Resolves when the transaction is kept so that a crash of this node does not lose it. */
   submit(raw: Uint8Array): Promise<Verdict<Hash, SubmitRefusal>>;

@@ -42,6 +42,8 @@ export type RpcLimits = {
   readonly feeHistoryRewardBlocksMax: number;
   readonly feeHistoryPercentilesMax: number;
   readonly overrideAccountsMax: number;
+  /** Slots in one proof, as geth has it. */
+  readonly proofSlotsMax: number;
   readonly historyEntriesMax: number;
   readonly syncTimeoutMs: number;
   readonly syncWaitsMax: number;
@@ -87,6 +89,7 @@ export const defaultRpcLimits: RpcLimits = {
   feeHistoryRewardBlocksMax: 128,
   feeHistoryPercentilesMax: 100,
   overrideAccountsMax: 64,
+  proofSlotsMax: 1_024,
   historyEntriesMax: 1_000,
   syncTimeoutMs: 20_000,
   syncWaitsMax: 2_000,

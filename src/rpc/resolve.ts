@@ -27,11 +27,21 @@ export function blockOf(backend: Backend, ref: BlockRef): Block | null {
 }
 
 export function stateOf(backend: Backend, ref: BlockRef): PastState {
+  const height = finalHeightOf(backend, ref);
+  const state = backend.stateAt(height);
+  if (state === null) throw pruned(backend, height);
+  return state;
+}
+
+export function finalHeightOf(backend: Backend, ref: BlockRef): Height {
   const height = heightOf(backend, ref);
   if (height === null) throw new RpcError(RPC.notFound, 'header not found');
-  const state = backend.stateAt(height);
-  if (state !== null) return state;
+  return height;
+}
+
+/** Neither the window nor an archive of this node reaches back to it. */
+export function pruned(backend: Backend, height: Height): RpcError {
   const head = quantity(backend.head.header.height);
   const reason = `the head is ${head}, older states are not kept`;
-  throw new RpcError(RPC.rejected, `state of block ${quantity(height)} is pruned: ${reason}`);
+  return new RpcError(RPC.rejected, `state of block ${quantity(height)} is pruned: ${reason}`);
 }

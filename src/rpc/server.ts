@@ -79,7 +79,7 @@ export class RpcServer {
       ...logMethods(backend, filters, limits),
       ...subscriptionMethods(this.#subscriptions),
       ...mpbpMethods(backend, limits),
-      ...proofMethods(backend),
+      ...proofMethods(backend, limits),
     ];
     this.#dispatcher = new Dispatcher(methods, limits, log);
     const hosts = new Set(options.hosts.map((host) => host.toLowerCase()));

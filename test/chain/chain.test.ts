@@ -557,6 +557,7 @@ describe('commit', () => {
     let full = false;
     const failing: Shelf = {
       get: (table, key) => shelf.get(table, key),
+      view: () => shelf.view(),
       range: (table, range) => shelf.range(table, range),
       write: async (changes) => {
         if (full) throw new Error('ENOSPC');
@@ -606,7 +607,7 @@ describe('opening', () => {
   it('117: a newer schema is refused, and it is said what to do', async () => {
     const { shelf } = await five();
     await shelf.write([{ table: 'meta', key: utf8('schema'), value: Uint8Array.of(9) }]);
-    await assert.rejects(ShelfChainStore.open(shelf), /schema 9, this program knows 2/);
+    await assert.rejects(ShelfChainStore.open(shelf), /schema 9, this program knows 3/);
   });
 
   type Damage = { when: string; table: Table; key: (blocks: readonly Block[]) => Uint8Array };

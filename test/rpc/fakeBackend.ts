@@ -1,6 +1,7 @@
 import { generateSeed } from '#src/crypto/ed25519.ts';
 import { type HistoryEntry, historyOf } from '#src/history/history.ts';
 import { intrinsicGas } from '#src/ledger/gas.ts';
+import { EMPTY_ACCOUNT } from '#src/ledger/state/account.ts';
 import { accept, refuse } from '#src/lib/failure.ts';
 import { defaultPoolLimits, Pool } from '#src/pool/pool.ts';
 import { describePoolRefusal, type PoolRefusal } from '#src/pool/refusal.ts';
@@ -146,6 +147,21 @@ export class FakeBackend implements Backend {
       slot: () => new Uint8Array(32),
       code: (codeHash) => (codeHash === ZERO_HASH ? contractCode : new Uint8Array(0)),
     };
+  }
+
+  async stateProof(
+    height: Height,
+    address: Address,
+    slots: readonly Uint8Array[],
+  ): ReturnType<Backend['stateProof']> {
+    if (slots.length === 13) return refuse({ code: 'PROOFS_BUSY' });
+    if (slots.length === 14) return refuse({ code: 'PROOF_TOO_FAR', changesMax: 7 });
+    if (this.stateAt(height) === null) return refuse({ code: 'STATE_PRUNED' });
+    const { nonce, balance } = this.#accounts.get(address) ?? { nonce: 0n, balance: 0n };
+    const node = Uint8Array.of(0xc1, 0x80);
+    const proven = slots.map((_, index) => ({ value: Uint8Array.of(index + 1), nodes: [node] }));
+    const account = { ...EMPTY_ACCOUNT, nonce, balance: asWei(balance) };
+    return accept({ account, nodes: [node, node], slots: proven });
   }
 
   async history(address: Address, cursor: string | null, limit: number) {

@@ -52,6 +52,8 @@ const rows: readonly [string, ...unknown[]][] = [
   ['eth_getCode', contract, 'finalized'],
   ['eth_getStorageAt', contract, '0x0', 'latest'],
   ['eth_getStorageAt', contract, `0x${'00'.repeat(32)}`, null],
+  ['eth_getProof', sender, [], 'latest'],
+  ['eth_getProof', contract, ['0x0', `0x${'00'.repeat(31)}11`], '0x2'],
   ['eth_call', call, 'latest'],
   ['eth_estimateGas', call],
   ['eth_getBlockByNumber', 'latest', true],

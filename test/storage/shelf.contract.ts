@@ -37,6 +37,27 @@ export function shelfContract(name: string, open: () => Promise<Shelf>): void {
       await shelf.close();
     });
 
+    it('shows in a view what was stored when it was opened', async () => {
+      const shelf = await open();
+      const [kept, gone, later] = [utf8('kept'), utf8('gone'), utf8('later')];
+      await shelf.write([
+        { table: 'meta', key: kept, value: utf8('1') },
+        { table: 'meta', key: gone, value: utf8('2') },
+      ]);
+      const view = shelf.view();
+      await shelf.write([
+        { table: 'meta', key: kept, value: utf8('9') },
+        { table: 'meta', key: gone, value: null },
+        { table: 'meta', key: later, value: utf8('3') },
+      ]);
+      assert.deepEqual(view.get('meta', kept), utf8('1'));
+      assert.deepEqual(view.get('meta', gone), utf8('2'));
+      assert.equal(view.get('meta', later), null);
+      assert.deepEqual(shelf.get('meta', kept), utf8('9'));
+      view.close();
+      await shelf.close();
+    });
+
     it('walks a range in order of keys, both ways, within one table', async () => {
       const shelf = await open();
       const keys = [[3], [1, 0], [1], [2, 255], [255, 255]].map((key) => Uint8Array.from(key));

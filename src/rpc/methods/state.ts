@@ -63,7 +63,7 @@ export function codeOf(state: PastState, address: Address): Uint8Array {
 }
 
 /** A slot comes as a quantity, as 32 bytes, and from some clients with leading zeros. */
-function readSlot(value: unknown, index: number): Uint8Array {
+export function readSlot(value: unknown, index: number): Uint8Array {
   const text = readText(value, index);
   if (text.length > 66) throw invalidParam(index, 'a storage key is at most 32 bytes');
   if (!/^0x[0-9a-fA-F]+$/.test(text)) throw invalidParam(index, 'invalid hex string');
