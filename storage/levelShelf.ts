@@ -99,7 +99,7 @@ export class LevelShelf implements Shelf {
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | null {
-    return this.#get(table, key, {});
+    return this.#get(table, key, undefined);
   }
 
   view(): ShelfView {
@@ -110,10 +110,15 @@ export class LevelShelf implements Shelf {
     };
   }
 
-  #get(table: Table, key: Uint8Array, options: { snapshot?: Snapshot }): Uint8Array | null {
+  /** Without options the library takes a shorter way. */
+  #get(
+    table: Table,
+    key: Uint8Array,
+    options: { snapshot: Snapshot } | undefined,
+  ): Uint8Array | null {
     const stored = storageKey(table, key);
     try {
-      const sealed = this.#db.getSync(stored, options);
+      const sealed = options ? this.#db.getSync(stored, options) : this.#db.getSync(stored);
       return sealed === undefined ? null : unseal(stored, sealed);
     } catch (error) {
       throw this.#told(error);

@@ -3,7 +3,8 @@
  * executed and committed by a chain on a real, synced LevelDB, in one process without a network;
  * the time until the chain is open again; memory; and the disk, by table. Prints a table and writes
  * it as JSON to bench-results/.
- * `--accounts 10000,1000000`, `--payments 50000`, `--dir` where there is room.
+ * `--accounts 10000,1000000`, `--payments 50000`, `--block 500` payments in one, `--archive`, `--dir`
+ * where there is room.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -21,11 +22,12 @@ const { values } = parseArgs({
     accounts: { type: 'string', default: '10000,1000000' },
     payments: { type: 'string', default: '50000' },
     dir: { type: 'string', default: tmpdir() },
+    block: { type: 'string', default: '500' },
+    archive: { type: 'boolean', default: false },
     phase: { type: 'string' },
   },
 });
-const blockPayments = 500;
-const warmBlocks = 10;
+const blockPayments = Number(values.block);
 
 /** What LevelDB can do beside the methods that every implementation has. */
 type Sizes = {
@@ -37,6 +39,7 @@ type Sizes = {
 function inProcess(phase: string, dir: string, plan: Plan): Record<string, number> {
   const { accounts, payments } = plan;
   const numbers = ['--accounts', `${accounts}`, '--payments', `${payments}`];
+  numbers.push('--block', `${blockPayments}`, ...(values.archive ? ['--archive'] : []));
   const text = execFileSync(
     process.execPath,
     [...process.execArgv, import.meta.filename, '--phase', phase, '--dir', dir, ...numbers],
@@ -48,7 +51,7 @@ function inProcess(phase: string, dir: string, plan: Plan): Record<string, numbe
 const phases: Record<string, (dir: string, plan: Plan) => Promise<Record<string, number>>> = {
   async found(dir, plan) {
     const since = performance.now();
-    await foundLedger(dir, plan);
+    await foundLedger(dir, plan, values.archive);
     return { foundSeconds: (performance.now() - since) / 1_000 };
   },
 
@@ -60,7 +63,8 @@ const phases: Record<string, (dir: string, plan: Plan) => Promise<Record<string,
     let measured = 0;
     for (let at = 0; at < payments.length; at += blockPayments) {
       const blocks = at / blockPayments;
-      if (blocks === warmBlocks) {
+      // The first half fills the caches.
+      if (blocks === Math.floor(payments.length / blockPayments / 2)) {
         Object.assign(spent, { build: 0, commit: 0 });
         since.cpu = process.cpuUsage();
         measured = 0;

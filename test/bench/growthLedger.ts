@@ -41,7 +41,7 @@ export function readNetwork(dir: string): TinyNetwork {
 }
 
 /** Flat rows and tries, in the order of the trie, straight into the tables. */
-export async function foundLedger(dir: string, plan: Plan): Promise<void> {
+export async function foundLedger(dir: string, plan: Plan, archive: boolean): Promise<void> {
   const shelf = await LevelShelf.create(join(dir, 'chain'));
   const { genesis } = new TinyNetwork().params;
   await shelf.write(rowsOf(genesis.changes));
@@ -61,6 +61,7 @@ export async function foundLedger(dir: string, plan: Plan): Promise<void> {
   writeFileSync(join(dir, ROOT), root);
   const store = await ShelfChainStore.open(shelf);
   await Chain.create(grownNetwork(root).params, store);
+  await ShelfChainStore.open(shelf, archive);
   await store.close();
 }
 
