@@ -74,7 +74,7 @@ async function auditReplay(text: string, options: { json: boolean }): Promise<vo
       ['state root', report.stateRoot],
       ['time', `${seconds.toFixed(1)} s`],
     ];
-    output.result({ sound: true, ...report, networkId: params.networkId }, table(rows));
+    output.result({ sound: true, ...report, networkId: params.networkId, seconds }, table(rows));
   } catch (error) {
     bar.stop();
     if (!(error instanceof DamageError)) throw error;

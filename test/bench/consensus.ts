@@ -7,8 +7,9 @@
 import { parseArgs } from 'node:util';
 import { Cluster } from '../chaos/cluster.ts';
 import { observerId } from '../chaos/observer.ts';
-import { simTiming, World } from '../simulation/world.ts';
-import { accounts, fund, percentile, rate, syncLatencies, Target, transfer } from './load.ts';
+import { accounts, fund, rate, syncLatencies, Target, transfer } from './load.ts';
+import { finalityUnderDelay, wideAreaTimers } from './simulated.ts';
+import { percentile } from './table.ts';
 
 const { values } = parseArgs({
   options: {
@@ -23,21 +24,12 @@ const delays = values.delays.split(',').map(Number);
 const payments = Number(values.payments);
 const manyPayments = 5_000;
 
-/** The wide-area values of the design: an empty block waits longer than a message travels. */
-const timers = {
-  leaderMs: 1_500,
-  advanceMs: 3_000,
-  retryMs: 1_000,
-  capMs: 30_000,
-  minEmptyIntervalMs: 500,
-};
-
 process.stdout.write(
   'simulated: milliseconds from the leader that has the payment, to all final\n',
 );
 line(['one-way delay', ...sizes.map((n) => `n = ${n}`), '3 delays']);
 for (const delay of delays) {
-  const cells = sizes.map((n) => simulated(n, delay).toFixed(1));
+  const cells = sizes.map((n) => finalityUnderDelay(n, delay, payments).toFixed(1));
   line([`${delay} ms`, ...cells, `${3 * delay}`]);
 }
 if (!values.simulated) {
@@ -49,42 +41,11 @@ if (!values.simulated) {
 }
 process.exit(0);
 
-/** The median over payments at whoever leads, on an idle network. */
-function simulated(n: number, delay: number): number {
-  const timing = { ...simTiming, ...timers, heartbeatMs: 600_000 };
-  const world = new World(
-    1,
-    Array.from({ length: n }, () => 1n),
-    { timing },
-  );
-  world.network.delayMin = delay;
-  world.network.delayMax = delay;
-  world.startAll();
-  world.scheduler.runUntil(5_000);
-  const times: number[] = [];
-  for (let i = 0; i < payments; i++) {
-    world.scheduler.runUntil(world.scheduler.now + 10 * delay + 1_000);
-    const core = world.nodes[0]?.core;
-    const leader = core?.options.set.validators[core.leader]?.peerId;
-    const node = world.nodes.find(({ peer }) => peer === leader);
-    const from = world.scheduler.now;
-    node?.submit(`p${i}`);
-    while (!world.nodes.every(({ slot }) => world.oracle.hasCommitted(slot, `p${i}`))) {
-      world.scheduler.runUntil(world.scheduler.now + 0.05);
-    }
-    times.push(world.scheduler.now - from);
-  }
-  return percentile(
-    times.sort((a, b) => a - b),
-    0.5,
-  );
-}
-
 async function real(n: number, delay: number): Promise<void> {
   const cluster = await Cluster.create({
     validators: n,
     observer: observerId,
-    config: delay > 20 ? { timers } : {},
+    config: delay > 20 ? { timers: wideAreaTimers } : {},
   });
   try {
     cluster.startAll();

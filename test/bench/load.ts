@@ -224,8 +224,3 @@ async function allFinal(target: Target, signed: readonly Signed[]): Promise<void
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
-
-export function percentile(sorted: readonly number[], part: number): number {
-  const at = Math.min(sorted.length - 1, Math.floor(sorted.length * part));
-  return sorted[at] ?? Number.NaN;
-}
