@@ -12,9 +12,13 @@ import {
 } from './shelf.ts';
 import type { Table } from './tables.ts';
 
+type Stored = { readonly key: Uint8Array; readonly sealed: Uint8Array };
+
 /** The in-memory twin of {@link LevelShelf}, for tests and for replay without a disk. */
 export class MemoryShelf implements Shelf {
-  readonly #entries = new Map<string, { key: Uint8Array; sealed: Uint8Array }>();
+  readonly #entries = new Map<string, Stored>();
+  /** For each view what was changed since it was opened, as it was then; null was not there. */
+  readonly #views = new Set<Map<string, Stored | null>>();
 
   get(table: Table, key: Uint8Array): Uint8Array | null {
     const stored = storageKey(table, key);
@@ -23,9 +27,16 @@ export class MemoryShelf implements Shelf {
   }
 
   view(): ShelfView {
-    const then = new MemoryShelf();
-    for (const [key, entry] of this.#entries) then.#entries.set(key, entry);
-    return { get: (table, key) => then.get(table, key), close: () => then.#entries.clear() };
+    const before = new Map<string, Stored | null>();
+    this.#views.add(before);
+    return {
+      get: (table, key) => {
+        const old = before.get(toBareHex(storageKey(table, key)));
+        if (old === undefined) return this.get(table, key);
+        return old === null ? null : unseal(old.key, old.sealed);
+      },
+      close: () => this.#views.delete(before),
+    };
   }
 
   async range(table: Table, range: Range): Promise<Entry[]> {
@@ -42,8 +53,12 @@ export class MemoryShelf implements Shelf {
   async write(changes: readonly Change[]): Promise<void> {
     for (const { table, key, value } of changes) {
       const stored = storageKey(table, key);
-      if (value === null) this.#entries.delete(toBareHex(stored));
-      else this.#entries.set(toBareHex(stored), { key: stored, sealed: seal(stored, value) });
+      const name = toBareHex(stored);
+      for (const before of this.#views) {
+        if (!before.has(name)) before.set(name, this.#entries.get(name) ?? null);
+      }
+      if (value === null) this.#entries.delete(name);
+      else this.#entries.set(name, { key: stored, sealed: seal(stored, value) });
     }
   }
 
