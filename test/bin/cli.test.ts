@@ -295,13 +295,15 @@ describe('mpbp', { concurrency: 2 }, () => {
 
     it('defaults, the file, the environment, flags; each says where it is from', async () => {
       const path = folder(
-        '[rpc]\nport = 1001\nhost = "0.0.0.0"\nhosts = ["a", "b"]\nbatchItemsMax = 7\n',
+        '[rpc]\nport = 1001\nhost = "0.0.0.0"\nhosts = ["a", "b"]\nbatchItemsMax = 7\n' +
+          '[storage]\narchive = true\n',
       );
       const args = ['config', '--json', '--data-dir', path, '--rpc.port', '1003'];
       const env = { MPBP_RPC_PORT: '1002', MPBP_RPC_HOST: '10.0.0.1' };
       type Shown = { config: Record<string, unknown>; origins: Record<string, string> };
       const { config, origins } = JSON.parse(await succeeds(args, env)) as Shown;
       const names = ['rpc.port', 'rpc.host', 'rpc.hosts', 'rpc.batchItemsMax', 'log.level'];
+      names.push('storage.archive');
       assert.deepEqual(
         names.map((name) => [name, config[name], origins[name]]),
         [
@@ -310,6 +312,7 @@ describe('mpbp', { concurrency: 2 }, () => {
           ['rpc.hosts', ['a', 'b'], 'mpbp.toml'],
           ['rpc.batchItemsMax', 7, 'mpbp.toml'],
           ['log.level', 'info', 'default'],
+          ['storage.archive', true, 'mpbp.toml'],
         ],
       );
     });
@@ -355,6 +358,11 @@ describe('mpbp', { concurrency: 2 }, () => {
         when: 'a text for a list',
         toml: '[rpc]\nhosts = "a"',
         text: /rpc\.hosts should be a list/,
+      },
+      {
+        when: 'a text for what is true or false',
+        toml: '[storage]\narchive = "true"',
+        text: /storage\.archive should be true or false/,
       },
       {
         when: 'a level that there is not',
