@@ -209,7 +209,9 @@ export class Cluster {
   backUp(index: number): string {
     const copy = join(this.dir, `backup${index}`);
     rmSync(copy, { recursive: true, force: true });
-    cpSync(this.#member(index).dir, copy, { recursive: true });
+    // A killed node leaves its socket behind, which is no file.
+    const filter = (source: string) => !source.endsWith('.sock');
+    cpSync(this.#member(index).dir, copy, { recursive: true, filter });
     return copy;
   }
 

@@ -69,7 +69,7 @@ static void list(FILE *out, const char *dir) {
     snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
     if (lstat(path, &now) != 0) continue;
     if (S_ISDIR(now.st_mode)) list(out, path);
-    else fprintf(out, "%lu %s\n", (unsigned long)now.st_ino, path);
+    else if (S_ISREG(now.st_mode)) fprintf(out, "%lu %s\n", (unsigned long)now.st_ino, path);
   }
   closedir(stream);
 }
