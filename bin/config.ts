@@ -43,7 +43,7 @@ const SETTINGS = {
   'crypto.recoveryThreads': oneOf(
     ['auto', '0', '1', '2', '3', '4', '5', '6', '7', '8'],
     'auto',
-    'threads that verify payment signatures; auto: none below four cores',
+    'threads that verify payment signatures; auto: one for each core but the first, at most 4',
   ),
   'storage.archive': flag(false, 'keep the state of every block from now on (true or false)'),
   'log.level': oneOf(['error', 'warn', 'info', 'debug'], 'info', 'what is logged'),

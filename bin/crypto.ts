@@ -6,8 +6,7 @@ import type { Log } from '#src/lib/log.ts';
 import { Senders } from '#src/pool/senders.ts';
 import type { Config } from './config.ts';
 
-/** With fewer cores a thread would only take time from the one that agrees on blocks. */
-const coresForThreadsMin = 4;
+/** Four recover 80,000 a second, more than one thread executes. */
 const recoveryThreadsMax = 4;
 
 /** Chooses the libraries for signatures and hashes, says which, and starts the threads. */
@@ -17,12 +16,12 @@ export async function openCrypto(config: Config, log: Log): Promise<Senders> {
   log.info('crypto', { secp256k1, ed25519: 'openssl', keccak: keccakBackend, recoveryThreads });
   if (secp256k1 === 'noble') log.warn('only the slow library for signatures', { times: 20 });
   return new Senders(
-    recoveryThreads === 0 ? null : RecoveryThreads.open(recoveryThreads, secp256k1),
+    recoveryThreads === 0 ? null : new RecoveryThreads(recoveryThreads, secp256k1),
   );
 }
 
 function threadsFor(wish: Config['crypto.recoveryThreads']): number {
   if (wish !== 'auto') return Number(wish);
-  const cores = availableParallelism();
-  return cores < coresForThreadsMin ? 0 : Math.min(recoveryThreadsMax, cores - 2);
+  // One core stays with agreement and execution.
+  return Math.min(recoveryThreadsMax, availableParallelism() - 1);
 }

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { EXIT, UserError } from '#src/lib/failure.ts';
@@ -194,6 +195,8 @@ function startNode(dataDir: string, index: number, options: Options): ChildProce
   const args = [program, 'start', '--data-dir', dataDir];
   args.push('--rpc.port', `${options.rpcPort + index}`);
   args.push('--p2p.listen', `/ip4/127.0.0.1/tcp/${options.p2pPort + index}`);
+  // Each would count all cores as its own.
+  if (options.validators >= availableParallelism()) args.push('--crypto.recoveryThreads', '0');
   return spawn(process.execPath, args, {
     stdio: ['pipe', log, log],
     env: { ...process.env, MPBP_STOP_WITH_PARENT: '1' },

@@ -15,35 +15,25 @@ export const QUESTION_BYTES = 97;
 /** And back: 1 where there is a key, then the key; else zeros. */
 export const ANSWER_BYTES = 65;
 
-type Waiting = (answers: Uint8Array) => void;
+type Thread = {
+  readonly worker: Worker;
+  /** In the order in which they were asked. */
+  readonly waiting: ((answers: Uint8Array) => void)[];
+};
 
 /**
  * Keys recovered off the main thread, batch by batch: a thread has its batches answered in the
- * order in which it got them. Worth it only where there are cores for the threads.
+ * order in which it got them. The threads start with the first batch. Worth it only where there
+ * are cores for them.
  */
 export class RecoveryThreads {
-  readonly #threads: { readonly worker: Worker; readonly waiting: Waiting[] }[];
+  readonly #count: number;
+  readonly #backend: Secp256k1Name;
+  #threads: readonly Thread[] = [];
 
-  private constructor(workers: readonly Worker[]) {
-    this.#threads = workers.map((worker) => ({ worker, waiting: [] }));
-    for (const { worker, waiting } of this.#threads) {
-      worker.unref();
-      worker.on('message', (answers: Uint8Array) => {
-        const next = waiting.shift();
-        assert(next !== undefined, 'an answer for each batch');
-        next(answers);
-      });
-      // Our own bug: nobody else's input gets this far unchecked.
-      worker.on('error', (error) => {
-        throw error;
-      });
-    }
-  }
-
-  static open(count: number, backend: Secp256k1Name): RecoveryThreads {
-    const program = new URL('./recoveryThread.ts', import.meta.url);
-    const options = { workerData: backend };
-    return new RecoveryThreads(Array.from({ length: count }, () => new Worker(program, options)));
+  constructor(count: number, backend: Secp256k1Name) {
+    this.#count = count;
+    this.#backend = backend;
   }
 
   /** For each question the 64-byte key, or null where no key can have made the signature. */
@@ -69,6 +59,7 @@ export class RecoveryThreads {
 
   /** Of the thread that has the least to do. */
   #ask(batch: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+    if (this.#threads.length === 0) this.#start();
     const [first, ...others] = this.#threads;
     assert(first !== undefined, 'a thread at least');
     let chosen = first;
@@ -78,6 +69,25 @@ export class RecoveryThreads {
     return new Promise((resolve) => {
       chosen.waiting.push(resolve);
       chosen.worker.postMessage(batch, [batch.buffer]);
+    });
+  }
+
+  #start(): void {
+    const program = new URL('./recoveryThread.ts', import.meta.url);
+    this.#threads = Array.from({ length: this.#count }, () => {
+      const worker = new Worker(program, { workerData: this.#backend });
+      const waiting: Thread['waiting'] = [];
+      worker.unref();
+      worker.on('message', (answers: Uint8Array) => {
+        const next = waiting.shift();
+        assert(next !== undefined, 'an answer for each batch');
+        next(answers);
+      });
+      // Our own bug: nobody else's input gets this far unchecked.
+      worker.on('error', (error) => {
+        throw error;
+      });
+      return { worker, waiting };
     });
   }
 }

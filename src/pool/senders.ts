@@ -6,11 +6,14 @@ import { type Envelope, signatureOf } from '#src/types/transaction.ts';
 /** Signatures that wait for a thread; more would only be late. */
 export const recoveriesPendingMax = 16_384;
 
+/** Fewer are done here sooner than a thread would answer. */
+const threadBatchMin = 16;
+
 type Asked = { readonly question: Question; readonly resolve: (key: Uint8Array | null) => void };
 
 /**
- * Who signed a payment: at once on this thread, or, where there are others, in batches of whatever
- * came in one turn of the event loop.
+ * Who signed a payment: at once on this thread, or, where there are others and enough to do, in
+ * batches of whatever came in one turn of the event loop.
  */
 export class Senders {
   readonly #threads: RecoveryThreads | null;
@@ -50,7 +53,11 @@ export class Senders {
   async #flush(): Promise<void> {
     const asked = this.#asked;
     this.#asked = [];
-    const keys = (await this.#threads?.recover(asked.map(({ question }) => question))) ?? [];
+    const questions = asked.map(({ question }) => question);
+    const keys =
+      this.#threads === null || asked.length < threadBatchMin
+        ? questions.map(({ digest, signature, yParity }) => recover(digest, signature, yParity))
+        : await this.#threads.recover(questions);
     this.#pending -= asked.length;
     for (const [index, { resolve }] of asked.entries()) resolve(keys[index] ?? null);
   }

@@ -108,7 +108,7 @@ test('the process takes the library that is named, and the fastest where none is
 });
 
 test('threads recover what this one does, in the order in which they were asked', async () => {
-  const threads = RecoveryThreads.open(2, secp256k1Backend());
+  const threads = new RecoveryThreads(2, secp256k1Backend());
   const questions = Array.from({ length: 300 }, (_, at) => {
     const digest = sha256(Uint8Array.of(at & 0xff, at >> 8));
     const { signature, yParity } = sign(digest, uintToBytes(BigInt(at + 1), 32));

@@ -42,13 +42,14 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 describe('who signed', () => {
   it('is the same on this thread and on others', async () => {
-    const threads = RecoveryThreads.open(1, secp256k1Backend());
+    const threads = new RecoveryThreads(1, secp256k1Backend());
     for (const senders of [new Senders(null), new Senders(threads)]) {
-      const found = await Promise.all(envelopes().map((envelope) => senders.of(envelope)));
-      assert.deepEqual(
-        found,
-        people.map(({ address }) => address),
-      );
+      for (const times of [1, 10]) {
+        const many = Array.from({ length: times }, envelopes).flat();
+        const found = await Promise.all(many.map((envelope) => senders.of(envelope)));
+        const wanted = people.map(({ address }) => address);
+        assert.deepEqual(found, Array.from({ length: times }, () => wanted).flat());
+      }
       const [first] = people;
       assert.notEqual(await senders.of(nobodys()), first?.address);
       await senders.close();
