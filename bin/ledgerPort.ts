@@ -1,8 +1,9 @@
 import type { Block as CoreBlock, Floor } from '#consensus/core/types.ts';
-import type { FinalRange, Ledger } from '#consensus/engine/ports.ts';
+import type { BuildRequest, FinalRange, Ledger, PrepareRequest } from '#consensus/engine/ports.ts';
 import type { Chain } from '#src/chain/chain.ts';
 import { provenFinal } from '#src/chain/final.ts';
 import { hasPendingChanges } from '#src/ledger/payments/validatorChanges.ts';
+import type { StateReader } from '#src/ledger/state/reader.ts';
 import { accept, assert } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import type { Pool } from '#src/pool/pool.ts';
@@ -11,6 +12,9 @@ import { type Block, decodeBlockHeader, encodeBlock } from '#src/types/block.ts'
 import type { Hash } from '#src/types/hash.ts';
 import { hashHeader } from '#src/types/header.ts';
 import { asHeight, asView } from '#src/types/units.ts';
+
+/** With fewer that could be included nothing is built ahead. */
+const preparedPaymentsMin = 64;
 
 /** The chain and the pool as agreement sees them: blocks with a few numbers, and bytes. */
 export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
@@ -36,6 +40,23 @@ export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
     const has = pool.hasExecutable(nonceAfter(tip), among);
     nothingAt = has ? null : tip;
     return has;
+  };
+  const build = (request: PrepareRequest, withPayments: boolean, mayBeEmpty: boolean) => {
+    const { parent, proposer: proposerIndex, view, parentView, timestampMs } = request;
+    const fields = { view, parentView, timestampMs, proposerIndex };
+    const nonceIn = (state: StateReader) => (address: Address) =>
+      state.account(address)?.nonce ?? 0n;
+    const candidates = (state: StateReader) =>
+      withPayments ? pool.executableFrom(nonceIn(state)) : [];
+    return chain.build(parent.hash, fields, candidates, mayBeEmpty);
+  };
+  let prepared: (PrepareRequest & { readonly block: Block }) | null = null;
+  const takePrepared = ({ parent, view, parentView, proposer }: BuildRequest): Block | null => {
+    const ready = prepared;
+    prepared = null;
+    if (ready === null || ready.parent.hash !== parent.hash || ready.proposer !== proposer)
+      return null;
+    return ready.view === view && ready.parentView === parentView ? ready.block : null;
   };
   return {
     get floor(): Floor {
@@ -63,17 +84,20 @@ export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
       encoded.set(decoded.value, bytes);
       return accept(coreBlock(decoded.value));
     },
-    build: ({ parent, view, parentView, timestampMs, proposer, mayBeEmpty, withPayments }) => {
+    build: (request) => {
+      const { parent, mayBeEmpty, withPayments } = request;
       if (chain.stateAfter(parent.hash) === null) return { t: 'failed' };
-      const fields = { view, parentView, timestampMs, proposerIndex: proposer };
-      const block = chain.build(
-        parent.hash,
-        fields,
-        (state) =>
-          withPayments ? pool.executableFrom((address) => state.account(address)?.nonce ?? 0n) : [],
-        mayBeEmpty,
-      );
+      const ready = withPayments ? takePrepared(request) : null;
+      const block = ready ?? build(request, withPayments, mayBeEmpty);
       return block === null ? { t: 'nothing' } : { t: 'block', block: coreBlock(block) };
+    },
+    prepare: (request) => {
+      // A small block is built as fast when it is asked for, and then has what came in between.
+      if (pool.executable < preparedPaymentsMin) return;
+      if (chain.stateAfter(request.parent.hash) === null) return;
+      const block = build(request, true, false);
+      const isWorth = block !== null && block.transactions.length >= preparedPaymentsMin;
+      prepared = isWorth ? { ...request, block } : null;
     },
     execute: (block) => {
       const refusal = chain.check(contentOf(block));

@@ -18,6 +18,7 @@ import type { Clock } from '#src/lib/clock.ts';
 import { InvariantError } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import { asEpoch } from '#src/types/units.ts';
+import { Ahead } from './ahead.ts';
 import { Alarm } from './alarm.ts';
 import { answerRange, CatchUp } from './catchUp.ts';
 import { decodeMessage, encodeMessage, encodeStoredBlock, type Gate, UNWANTED } from './codec.ts';
@@ -70,6 +71,7 @@ export class Engine {
   #casts: Cast[] = [];
   #journalDirty = false;
   readonly #commits: Commits;
+  readonly #ahead: Ahead;
   #signing: Promise<void> = Promise.resolve();
   #waiting: Waiting = { has: false, boundary: false };
   #signer: Signer | null = null;
@@ -89,6 +91,7 @@ export class Engine {
     const { epoch, set } = ledger.electorate;
     this.#verifier = new Verifier(set, epoch, networkId);
     this.#core = new Core(this.#coreOptions(), ledger.floor, ledger.floorCertificate);
+    this.#ahead = new Ahead(this.#core, ledger, options.clock);
     this.#gate = makeGate(this.#core, () => this.#verifier, ledger);
     this.#catchUp = new CatchUp({
       ledger,
@@ -131,6 +134,7 @@ export class Engine {
     this.#push({ t: 'stop' });
     await this.#signing;
     this.#stopped = true;
+    this.#ahead.stop();
     this.#alarm.stop();
     await this.#commits.close();
     await this.#journal.close();
@@ -257,6 +261,7 @@ export class Engine {
           this.#options.log.warn('block refused', { height, view, proposer, reason: wrong });
         }
         this.#queue.push({ t: 'executed', hash: effect.block.hash, valid: wrong === null });
+        if (wrong === null) this.#ahead.after(effect.block);
         return this.#queuePending();
       }
       case 'commit':
@@ -275,9 +280,7 @@ export class Engine {
       case 'wake':
         return this.#alarm.set(effect.at);
       case 'report':
-        if (effect.metric.t === 'abstain') {
-          this.#abstain(effect.metric.why);
-        }
+        if (effect.metric.t === 'abstain') this.#abstain(effect.metric.why);
         return onMetric(effect.metric);
       case 'fatal':
         throw new InvariantError(effect.why);
@@ -313,6 +316,7 @@ export class Engine {
     // Not asked again before something changes: the answer would be the same.
     if (outcome.t === 'nothing') this.#waiting = { ...this.#waiting, has: false };
     else this.#queuePending();
+    if (outcome.t === 'block') this.#ahead.after(outcome.block);
   }
 
   /** In the queue rather than at once: it looks at the chain as the core then sees it. */
@@ -388,6 +392,7 @@ export class Engine {
   #fail(error: unknown): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    this.#ahead.stop();
     this.#alarm.stop();
     this.#options.onFatal(error instanceof Error ? error : new Error(String(error)));
   }

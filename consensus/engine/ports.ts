@@ -18,6 +18,8 @@ export type Ledger = {
   /** Structure and payment signatures; the code of the refusal says what is wrong. */
   decode(bytes: Uint8Array): Verdict<Block, { code: string }>;
   build(request: BuildRequest): BuildOutcome;
+  /** The block that will probably be asked for next may be built now. */
+  prepare(request: PrepareRequest): void;
   /** Null when valid, otherwise what is wrong. The outcome is kept for the commit. */
   execute(block: Block): string | null;
   /** Writes final blocks, in order, with everything that belongs to them, in one synced batch. */
@@ -47,6 +49,8 @@ export type Waiting = { readonly has: boolean; readonly boundary: boolean };
 export type BuildRequest = Omit<Extract<Effect, { t: 'build' }>, 't'> & {
   readonly proposer: number;
 };
+
+export type PrepareRequest = Omit<BuildRequest, 'mayBeEmpty' | 'withPayments'>;
 
 export type FinalRange = {
   readonly blocks: readonly Uint8Array[];

@@ -59,6 +59,21 @@ describe('an engine', () => {
     assert.deepEqual(rig.fatal, []);
   });
 
+  it('builds ahead on a good proposal where it leads next, on a bad one never', async () => {
+    for (const good of [true, false]) {
+      const { rig, block } = started();
+      assert.equal(rig.schedule.leaderOf((first + 1) as View), rig.me, 'leads next');
+      if (!good) rig.invalid.add(block.hash);
+      rig.receive(rig.proposalOf(block));
+      await rig.settle();
+      const asked = rig.prepared.map(({ parent, view, parentView, proposer, timestampMs }) => {
+        assert.ok(timestampMs > block.timestampMs);
+        return [parent.hash, view, parentView, proposer];
+      });
+      assert.deepEqual(asked, good ? [[block.hash, first + 1, first, rig.me]] : []);
+    }
+  });
+
   it('68: nullifies a view whose block executes to something else', async () => {
     const { rig, block } = started();
     rig.invalid.add(block.hash);

@@ -5,7 +5,7 @@ import type { Block, Message, Timing } from '#consensus/core/types.ts';
 import { encodeMessage } from '#consensus/engine/codec.ts';
 import { Engine } from '#consensus/engine/engine.ts';
 import { journalBegin } from '#consensus/engine/journal.ts';
-import type { Ledger, Net } from '#consensus/engine/ports.ts';
+import type { Ledger, Net, PrepareRequest } from '#consensus/engine/ports.ts';
 import { ed25519PublicKey, ed25519Sign } from '#src/crypto/ed25519.ts';
 import { sha256 } from '#src/crypto/sha256.ts';
 import { bytesEqual, toHex, utf8 } from '#src/lib/bytes.ts';
@@ -69,6 +69,7 @@ export class Rig {
   readonly penalties: { peer: string; penalty: string; reason: string }[] = [];
   readonly executed: Hash[] = [];
   readonly committed: Block[] = [];
+  readonly prepared: PrepareRequest[] = [];
   readonly fatal: Error[] = [];
   /** What peers answer to requests for ranges. */
   answer: (peer: string) => Uint8Array | null = () => null;
@@ -175,6 +176,7 @@ export class Rig {
         rig.builds++;
         return { t: 'nothing' };
       },
+      prepare: (request) => void rig.prepared.push(request),
       execute: (block) => {
         rig.executed.push(block.hash);
         return rig.invalid.has(block.hash) ? 'BLOCK_HEADER stateRoot' : null;

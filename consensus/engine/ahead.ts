@@ -1,0 +1,37 @@
+import type { Core } from '#consensus/core/core.ts';
+import type { Block } from '#consensus/core/types.ts';
+import type { Clock } from '#src/lib/clock.ts';
+import { asView } from '#src/types/units.ts';
+import type { Ledger } from './ports.ts';
+
+/** Whoever leads the next view builds on a valid block while the votes for it travel. */
+export class Ahead {
+  readonly #core: Core;
+  readonly #ledger: Ledger;
+  readonly #clock: Clock;
+  #stopped = false;
+
+  constructor(core: Core, ledger: Ledger, clock: Clock) {
+    this.#core = core;
+    this.#ledger = ledger;
+    this.#clock = clock;
+  }
+
+  after(parent: Block): void {
+    const { me: proposer, options } = this.#core;
+    const { epoch, schedule } = options;
+    const view = asView(parent.view + 1);
+    if (proposer === null || parent.epochEnd || schedule.leaderOf(view) !== proposer) return;
+    // The vote for the parent goes first.
+    setImmediate(() => {
+      if (this.#stopped || this.#core.options.epoch !== epoch || this.#core.view > view) return;
+      const timestampMs = Math.max(this.#clock.wall(), parent.timestampMs + 1);
+      const parentView = parent.view;
+      this.#ledger.prepare({ parent, view, parentView, timestampMs, proposer });
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+}

@@ -1,0 +1,83 @@
+/** The chain and the pool as agreement sees them: what is built ahead, and when it is taken. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Block as CoreBlock } from '#consensus/core/types.ts';
+import type { Ledger } from '#consensus/engine/ports.ts';
+import { Chain } from '#src/chain/chain.ts';
+import { silentLog } from '#src/lib/log.ts';
+import { defaultPoolLimits, Pool } from '#src/pool/pool.ts';
+import type { Block } from '#src/types/block.ts';
+import { asView } from '#src/types/units.ts';
+import { ShelfChainStore } from '#storage/chainStore.ts';
+import { MemoryShelf } from '#storage/memoryShelf.ts';
+import { ledgerPort } from '../../bin/ledgerPort.ts';
+import { poolRules } from '../../bin/settings.ts';
+import { people, TinyNetwork } from '../chain/network.ts';
+import { payment } from '../ledger/samples.ts';
+
+async function scene(payments: number) {
+  const network = new TinyNetwork();
+  const store = await ShelfChainStore.open(new MemoryShelf());
+  await Chain.create(network.params, store);
+  const known = () => null;
+  const chain = await Chain.open({ params: network.params, store, known, onFinal: () => {} });
+  const pool = new Pool({
+    limits: defaultPoolLimits,
+    rules: poolRules(network.params.rules),
+    account: (address) => chain.account(address) ?? { nonce: 0n, balance: 0n },
+    now: () => 0,
+  });
+  let sent = 0;
+  const pay = (count: number) => {
+    for (const until = sent + count; sent < until; sent++) {
+      const from = people[sent % 2];
+      assert.ok(from !== undefined);
+      const nonce = BigInt(Math.floor(sent / 2));
+      assert.ok(pool.add(payment(from, { nonce }), true).ok);
+    }
+  };
+  pay(payments);
+  const ledger = ledgerPort(chain, pool, silentLog);
+  const { floor } = ledger;
+  return { ledger, parent: floor as CoreBlock, pay };
+}
+
+const ahead = { view: asView(1), parentView: asView(0), proposer: 2 };
+const whole = { mayBeEmpty: false, withPayments: true };
+
+function built(ledger: Ledger, parent: CoreBlock, change: Partial<typeof ahead> = {}): Block {
+  const timestampMs = parent.timestampMs + 50;
+  const outcome = ledger.build({ ...ahead, ...whole, parent, timestampMs, ...change });
+  assert.ok(outcome.t === 'block');
+  return outcome.block.content as Block;
+}
+
+describe('a block that was built ahead', () => {
+  it('is taken once, for the view and the parent that it was built for', async () => {
+    const { ledger, parent, pay } = await scene(80);
+    const timestampMs = parent.timestampMs + 7;
+    ledger.prepare({ ...ahead, parent, timestampMs });
+    pay(10);
+    const first = built(ledger, parent);
+    assert.equal(first.transactions.length, 80);
+    assert.equal(first.header.consensus.timestampMs, timestampMs);
+    assert.equal(ledger.execute({ ...parent, content: first }), null, 'as valid as any');
+    assert.equal(built(ledger, parent).transactions.length, 90, 'not taken twice');
+  });
+
+  for (const change of [{ view: asView(2) }, { proposer: 1 }, { parentView: asView(1) }]) {
+    it(`is left where ${Object.keys(change)} is another`, async () => {
+      const { ledger, parent, pay } = await scene(80);
+      ledger.prepare({ ...ahead, parent, timestampMs: parent.timestampMs + 7 });
+      pay(10);
+      assert.equal(built(ledger, parent, change).transactions.length, 90);
+    });
+  }
+
+  it('is not kept where it would be small: what comes in between goes with it', async () => {
+    const { ledger, parent, pay } = await scene(20);
+    ledger.prepare({ ...ahead, parent, timestampMs: parent.timestampMs + 7 });
+    pay(10);
+    assert.equal(built(ledger, parent).transactions.length, 30);
+  });
+});
