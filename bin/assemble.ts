@@ -28,6 +28,7 @@ import { ledgerPort } from './ledgerPort.ts';
 import { logMetric } from './logger.ts';
 import { netPort, relayNet } from './netPort.ts';
 import type { NodeKeys } from './nodeKeys.ts';
+import { OperatorServer } from './operatorServer.ts';
 import { Peers, touchesMembership } from './peers.ts';
 import { poolLimits, poolRules, rpcOptions, timing } from './settings.ts';
 
@@ -133,6 +134,7 @@ export async function assemble(options: {
   });
   const rpcLog = log.child('rpc');
   const rpc = await RpcServer.open({ ...rpcOptions(config, backend, network), log: rpcLog });
+  const operator = await OperatorServer.open(config['operator.port'], backend);
   const admin = await AdminServer.open(dir, shelf, log.child('admin'));
   return {
     rpcPort: rpc.port,
@@ -140,8 +142,8 @@ export async function assemble(options: {
     chain,
     stop: async () => {
       const agreement = { close: () => engine.stop() };
-      for (const part of [rpc, admin, agreement, network, submissions, evidence, store])
-        await part.close();
+      for (const part of [rpc, operator, admin, agreement, network, submissions, evidence, store])
+        await part?.close();
     },
   };
 }

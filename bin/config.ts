@@ -33,6 +33,7 @@ const SETTINGS = {
   'pool.gappedMax': count(1_000, 0, 1_000_000, 'most payments that wait behind a nonce gap'),
   'pool.senderMax': count(64, 1, 100_000, 'most payments of one sender that wait'),
   'pool.lifetimeSeconds': count(3_600, 1, 604_800, 'how long a payment may wait'),
+  'operator.port': count(0, 0, 65_535, 'port for GET /metrics on 127.0.0.1; 0: none'),
   'consensus.unfinalizedMax': count(4, 1, 6, 'blocks with payments ahead of finality'),
   'consensus.signer': text('', 'unix socket of an `mpbp signer`; none: this process signs'),
   'crypto.secp256k1': oneOf(

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { type Logger, pino, stdTimeFunctions } from 'pino';
 import type { Metric } from '#consensus/core/types.ts';
 import type { Log, LogFields } from '#src/lib/log.ts';
+import { logLines, nullified } from '#src/lib/measures.ts';
 import type { Config } from './config.ts';
 
 /**
@@ -17,8 +18,10 @@ export function makeLog(config: Pick<Config, 'log.level' | 'log.format'>): Log {
 
 function wrap(logger: Logger): Log {
   const write =
-    (level: 'error' | 'warn' | 'info' | 'debug') => (event: string, fields?: LogFields) =>
+    (level: 'error' | 'warn' | 'info' | 'debug') => (event: string, fields?: LogFields) => {
       logger[level](printableFields(fields), event);
+      if (logLines.isWatched) logLines.tell({ level });
+    };
   return {
     error: write('error'),
     warn: write('warn'),
@@ -59,6 +62,7 @@ export function logMetric(log: Log): (metric: Metric) => void {
           validator: metric.signer,
         });
       case 'nullify':
+        nullified.tell({ why: metric.why });
         return log.info('view given up', {
           view: metric.view,
           leader: metric.leader,

@@ -24,9 +24,10 @@ import {
   write,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
+import { syncs } from '#src/lib/measures.ts';
 import { DamageError } from './shelf.ts';
 
 const writeAt = promisify(write);
@@ -110,6 +111,7 @@ export class AppendLog {
     if (this.#failed !== null) throw this.#failed;
     if (this.#waiting.length === 0) return;
     this.#flushing = this.#flush();
+    const since = performance.now();
     try {
       await this.#flushing;
     } catch (error) {
@@ -117,6 +119,8 @@ export class AppendLog {
       throw this.#failed;
     } finally {
       this.#flushing = null;
+      const ok = this.#failed === null;
+      syncs.tell({ log: basename(this.#dir), ms: performance.now() - since, ok });
     }
   }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Level } from 'level';
 import { bytesEqual } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
+import { syncs } from '#src/lib/measures.ts';
 import { checkLevelFiles, checkTableFile, type TableFile } from './levelFiles.ts';
 import { Mark, readMark } from './mark.ts';
 import {
@@ -196,15 +197,19 @@ export class LevelShelf implements Shelf {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#writing = promise;
     await before;
+    const since = performance.now();
+    let ok = false;
     try {
       const batches = this.#batches + 1n;
       const count = { type: 'put', key: BATCHES_KEY, value: sealCount(batches) } as const;
       await this.#db.batch([...operations, count], { sync: true });
+      ok = true;
       this.#batches = batches;
       this.#mark.write(batches);
     } catch (error) {
       throw this.#told(error);
     } finally {
+      syncs.tell({ log: 'chain', ms: performance.now() - since, ok });
       resolve();
     }
   }

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { isLinkFailure } from '#p2p/linkFailure.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
+import { uncaught } from '#src/lib/measures.ts';
 import { addSettings, settingsOf } from '../arguments.ts';
 import type { Node } from '../assemble.ts';
 import { loadConfig } from '../config.ts';
@@ -12,6 +13,7 @@ import { openNodeKeys } from '../nodeKeys.ts';
 import { RemoteSigner } from '../remoteSigner.ts';
 import { localSigners } from '../signers.ts';
 import { VERSION } from '../version.ts';
+import { startWatchdog } from '../watchdog.ts';
 
 type StartOptions = {
   dataDir: string;
@@ -40,6 +42,7 @@ async function start(options: StartOptions): Promise<void> {
   const { config } = loadConfig(path, settingsOf(options));
   const log = makeLog(config);
   guardProcess(log, path);
+  startWatchdog(log);
   const socket = config['consensus.signer'];
   const which = socket === '' ? 'all' : 'network';
   const keys = await openNodeKeys(path, options.passwordFile ?? null, which);
@@ -88,6 +91,7 @@ function guardProcess(log: Log, path: string): void {
   }
   process.on('uncaughtException', (error) => {
     if (!isLinkFailure(error)) die(log, path, error);
+    uncaught.tell({ kind: 'link' });
     log.warn('a link went away under its multiplexer', { reason: error.message });
   });
   process.on('unhandledRejection', (reason) => die(log, path, reason));

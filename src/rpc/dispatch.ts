@@ -4,6 +4,7 @@
  */
 import { isDamage } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
+import { answers } from '#src/lib/measures.ts';
 import { invalidParam, limitExceeded, RPC, RpcError, unknownMethod } from './errors.ts';
 import { parseJson } from './json.ts';
 import type { RpcLimits } from './limits.ts';
@@ -154,7 +155,10 @@ export class Dispatcher {
 
   #success(idText: string, result: unknown): string {
     const text = `{"jsonrpc":"2.0","id":${idText},"result":${JSON.stringify(result ?? null)}}`;
-    if (text.length <= this.#limits.responseBytesMax) return text;
+    if (text.length <= this.#limits.responseBytesMax) {
+      if (answers.isWatched) answers.tell({ outcome: 'ok', refusal: null });
+      return text;
+    }
     return this.#failure(idText, new RpcError(RPC.tooLarge, 'response too large'), 'result');
   }
 
@@ -164,12 +168,21 @@ export class Dispatcher {
       if (isDamage(error)) setImmediate(() => Promise.reject(error));
       const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
       this.#log.error('rpc method failed', { method: name, reason });
+      answers.tell({ outcome: `${RPC.internal}`, refusal: null });
       return `{"jsonrpc":"2.0","id":${idText},"error":{"code":-32603,"message":"internal error"}}`;
     }
     const { code, message, data } = error;
+    answers.tell({ outcome: `${code}`, refusal: refusalIn(code, data) });
     const body = JSON.stringify(data === undefined ? { code, message } : { code, message, data });
     return `{"jsonrpc":"2.0","id":${idText},"error":${body}}`;
   }
+}
+
+/** Refused payments say why in a code of ours. */
+function refusalIn(code: number, data: unknown): string | null {
+  if (code !== RPC.rejected) return null;
+  const refusal = (data as { code?: unknown } | undefined)?.code;
+  return typeof refusal === 'string' ? refusal : null;
 }
 
 const INVALID = Symbol('an id that is none');

@@ -29,6 +29,14 @@ export type ClusterOptions = {
   readonly validators: number;
   /** Peer id that may listen to everything. */
   readonly observer: string;
+  /** Where everything is kept; otherwise a directory below the system's for such. */
+  readonly dir?: string;
+  /** Validators dial each other themselves: no proxy in between takes or breaks anything. */
+  readonly direct?: true;
+  /** Each serves its metrics. */
+  readonly operator?: true;
+  /** More funded accounts. */
+  readonly funded?: readonly string[];
   /** Added to genesis' `config`. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** Added to the environment of a validator when it is started. */
@@ -40,6 +48,7 @@ type Member = {
   readonly rpc: string;
   readonly rpcPort: number;
   readonly p2pPort: number;
+  readonly metrics: string;
   peerId: string;
   child: ChildProcess | null;
   state: 'down' | 'up' | 'paused';
@@ -79,15 +88,17 @@ export class Cluster {
 
   /** Data directories and proxies; no process yet. */
   static async create(options: ClusterOptions): Promise<Cluster> {
-    const dir = mkdtempSync(join(tmpdir(), 'mpbp-chaos-'));
+    const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'mpbp-chaos-'));
     const count = options.validators;
-    const ports = await freePorts(3 * count);
+    const ports = await freePorts(4 * count);
     const port = (at: number) => ports[at] ?? 0;
     const members = Array.from({ length: count }, (_, at): Member => {
       const [rpcPort, p2pPort] = [port(at), port(count + at)];
       const rpc = `http://127.0.0.1:${rpcPort}`;
       const home = join(dir, `node${at}`);
-      return { dir: home, rpc, rpcPort, p2pPort, peerId: '', child: null, state: 'down' };
+      const metrics = `http://127.0.0.1:${port(3 * count + at)}/metrics`;
+      const idle = { peerId: '', child: null, state: 'down' } as const;
+      return { dir: home, rpc, rpcPort, p2pPort, metrics, ...idle };
     });
     const keys = await Promise.all(members.map((member) => createNodeKeys(member.dir, null)));
     for (const [at, member] of members.entries()) member.peerId = keys[at]?.peerId ?? '';
@@ -98,19 +109,22 @@ export class Cluster {
       validators: keys.map((publicKeys, at) => ({
         memberId: `member-${at}`,
         ...publicKeys,
-        addresses: [`/ip4/127.0.0.1/tcp/${port(2 * count + at)}`],
+        addresses: [`/ip4/127.0.0.1/tcp/${port((options.direct ? 1 : 2) * count + at)}`],
         operator: feeAccount(at),
         stake: '1',
         feeRecipient: feeAccount(at),
       })),
       alloc: Object.fromEntries(
-        fundedAddresses().map((address) => [address, { balance: fundsEach.toString() }]),
+        [...fundedAddresses(), ...(options.funded ?? [])].map((address) => [
+          address,
+          { balance: fundsEach.toString() },
+        ]),
       ),
     };
     const text = `${JSON.stringify(genesis, null, 2)}\n`;
     for (const member of members) await createChain(createDataDir(member.dir, text));
     const net = await FaultyNet.open(
-      members.map((member, at) => ({
+      (options.direct ? [] : members).map((member, at) => ({
         front: port(2 * count + at),
         target: member.p2pPort,
         pid: () => member.child?.pid ?? null,
@@ -149,6 +163,7 @@ export class Cluster {
     const args = [program, 'start', '--data-dir', member.dir, '--log.level', 'info'];
     args.push('--rpc.port', `${member.rpcPort}`, '--p2p.allow', this.#options.observer);
     args.push('--p2p.listen', `/ip4/127.0.0.1/tcp/${member.p2pPort}`);
+    if (this.#options.operator) args.push('--operator.port', new URL(member.metrics).port);
     const child = spawn(process.execPath, args, {
       cwd: root,
       stdio: ['ignore', log, log],
