@@ -58,7 +58,7 @@ export async function assemble(options: {
   const chain: Chain = await Chain.open({
     params,
     store,
-    known: (hash) => pool.get(hash),
+    known: (hash) => pool.get(hash) ?? senders.known(hash),
     onFinal: (event) => {
       intake.settle(event);
       feed.publish(event);
@@ -88,7 +88,7 @@ export async function assemble(options: {
     timing: timing(dir.genesis),
     unfinalizedMax: config['consensus.unfinalizedMax'],
     signers,
-    ledger: ledgerPort(chain, pool, log.child('chain')),
+    ledger: ledgerPort(chain, pool, senders, log.child('chain')),
     net: netPort(theNetwork, () => relay),
     clock: systemClock,
     log: log.child('consensus'),

@@ -7,8 +7,9 @@ import type { StateReader } from '#src/ledger/state/reader.ts';
 import { accept, assert } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import type { Pool } from '#src/pool/pool.ts';
+import type { Senders } from '#src/pool/senders.ts';
 import type { Address } from '#src/types/address.ts';
-import { type Block, decodeBlockHeader, encodeBlock } from '#src/types/block.ts';
+import { type Block, decodeBlockHeader, encodeBlock, rawTransactionsIn } from '#src/types/block.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { hashHeader } from '#src/types/header.ts';
 import { asHeight, asView } from '#src/types/units.ts';
@@ -17,7 +18,7 @@ import { asHeight, asView } from '#src/types/units.ts';
 const preparedPaymentsMin = 64;
 
 /** The chain and the pool as agreement sees them: blocks with a few numbers, and bytes. */
-export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
+export function ledgerPort(chain: Chain, pool: Pool, senders: Senders, log: Log): Ledger {
   const encoded = new WeakMap<Block, Uint8Array>();
   const bytesOf = (block: Block): Uint8Array => {
     // Encoded once: the same bytes go to the journal and to every peer.
@@ -84,6 +85,7 @@ export function ledgerPort(chain: Chain, pool: Pool, log: Log): Ledger {
       encoded.set(decoded.value, bytes);
       return accept(coreBlock(decoded.value));
     },
+    decodeSoon: (bytes) => senders.findAhead(rawTransactionsIn(bytes), chain.params.chainId),
     build: (request) => {
       const { parent, mayBeEmpty, withPayments } = request;
       if (chain.stateAfter(parent.hash) === null) return { t: 'failed' };

@@ -30,7 +30,17 @@ export type CatchUpOptions = {
   importRange(blocks: readonly Block[], certificate: Certificate): Promise<boolean>;
 };
 
-type Range = { readonly blocks: readonly Block[]; readonly certificate: Certificate };
+/** Blocks that link to ours and end in one that is final; not decoded yet. */
+type Proven = { readonly certificate: Certificate; readonly items: readonly Uint8Array[] };
+
+type Fetched = {
+  readonly peer: string;
+  readonly from: bigint;
+  /** Null where nothing came, else what is wrong with it. */
+  readonly range: Promise<Proven | string | null>;
+};
+
+const STALE = 'RANGE_STALE';
 
 /**
  * Fetches final blocks that are missing here. A range is believed only as far as the finalization
@@ -39,6 +49,8 @@ type Range = { readonly blocks: readonly Block[]; readonly certificate: Certific
  */
 export class CatchUp {
   readonly #options: CatchUpOptions;
+  /** Asked for while the range before it is written. */
+  #next: Fetched | null = null;
   #running = false;
   #turn = 0;
 
@@ -56,12 +68,18 @@ export class CatchUp {
     try {
       let failures = 0;
       while (isAfter(target, this.#here())) {
-        const peers = this.#options.net.connected();
-        const peer = peers[this.#turn++ % Math.max(1, peers.length)];
-        if (peer === undefined || failures > peers.length) return;
-        failures = (await this.#fetchFrom(peer)) ? 0 : failures + 1;
+        const { ledger, net } = this.#options;
+        if (failures > net.connected().length) return;
+        const next = this.#next;
+        this.#next = null;
+        const isNext = next?.from === ledger.floor.height + 1n;
+        // As the floor is now: our own commits may move it while the answer travels.
+        const fetched = isNext ? next : this.#ask(ledger.floor);
+        if (fetched === null) return;
+        failures = (await this.#take(fetched, target)) ? 0 : failures + 1;
       }
     } finally {
+      this.#next = null;
       this.#running = false;
     }
   }
@@ -71,27 +89,54 @@ export class CatchUp {
     return { epoch: electorate.epoch, view: floor.view };
   }
 
-  async #fetchFrom(peer: string): Promise<boolean> {
-    const { ledger, net, log } = this.#options;
-    // As it is now: our own commits may move the floor while the answer travels.
-    const { floor } = ledger;
-    const { epoch } = ledger.electorate;
+  /** Asks the peers in turn. */
+  #ask(floor: Floor): Fetched | null {
+    const peers = this.#options.net.connected();
+    const peer = peers[this.#turn++ % Math.max(1, peers.length)];
+    if (peer === undefined) return null;
     const from = floor.height + 1n;
-    const answer = await net.request(peer, encodeRangeRequest(from), requestTimeoutMs);
-    if (answer === null) return false;
-    // Our own commit has ended the epoch: the answer is honest and of no use.
-    if (ledger.electorate.epoch !== epoch) return true;
-    const range = await this.#judge(answer, floor);
-    if (typeof range === 'string') {
-      log.warn('sync range refused', { peer, from, reason: range });
-      // Nothing newer is an honest answer; everything else costs standing.
-      if (range !== 'RANGE_EMPTY') net.penalize(peer, 'disconnect', range);
-      return false;
-    }
-    return this.#options.importRange(range.blocks, range.certificate);
+    return { peer, from, range: this.#fetch(peer, floor) };
   }
 
-  async #judge(answer: Uint8Array, floor: Floor): Promise<Range | string> {
+  async #fetch(peer: string, floor: Floor): Promise<Proven | string | null> {
+    const { ledger, net } = this.#options;
+    const { epoch } = ledger.electorate;
+    const request = encodeRangeRequest(floor.height + 1n);
+    const answer = await net.request(peer, request, requestTimeoutMs);
+    if (answer === null) return null;
+    // Our own commit has ended the epoch: the answer is honest and of no use.
+    if (ledger.electorate.epoch !== epoch) return STALE;
+    const range = this.#prove(answer, floor);
+    if (typeof range === 'string') return range;
+    for (const item of range.items) await ledger.decodeSoon(item);
+    return range;
+  }
+
+  async #take({ peer, from, range: fetched }: Fetched, target: Position): Promise<boolean> {
+    const { net, log, importRange } = this.#options;
+    const range = await fetched;
+    if (range === null) return false;
+    if (range === STALE) return true;
+    const blocks = typeof range === 'string' ? range : await this.#decode(range);
+    if (typeof range === 'string' || typeof blocks === 'string') {
+      const reason = typeof range === 'string' ? range : `${blocks}`;
+      log.warn('sync range refused', { peer, from, reason });
+      // Nothing newer is an honest answer; everything else costs standing.
+      if (reason !== 'RANGE_EMPTY') net.penalize(peer, 'disconnect', reason);
+      return false;
+    }
+    const { certificate } = range;
+    const last = blocks.at(-1);
+    const { epoch, view } = certificate.statement;
+    if (last !== undefined && !last.epochEnd && isAfter(target, { epoch, view })) {
+      const { hash, height, timestampMs } = last;
+      this.#next = this.#ask({ view, hash, height, timestampMs });
+    }
+    return importRange(blocks, certificate);
+  }
+
+  /** The cheap half: whether what is claimed is certified. */
+  #prove(answer: Uint8Array, floor: Floor): Proven | string {
     const decoded = decodeRlp(answer, answerBytesMax);
     if (!decoded.ok || !isRlpList(decoded.value)) return 'RANGE_MALFORMED';
     const [certificateItem, blockItems] = decoded.value;
@@ -107,16 +152,20 @@ export class CatchUp {
     if (unlinked !== null) return unlinked;
     const wrong = this.#options.judge(certificate.value);
     if (wrong !== null) return wrong;
+    const items = blockItems.filter((item) => item instanceof Uint8Array);
+    return { certificate: certificate.value, items };
+  }
+
+  async #decode({ items }: Proven): Promise<Block[] | string> {
     const blocks: Block[] = [];
-    for (const item of blockItems) {
-      if (isRlpList(item)) return 'RANGE_MALFORMED';
+    for (const item of items) {
       const block = this.#options.ledger.decode(item);
       if (!block.ok) return block.refusal.code;
       blocks.push(block.value);
       // Thousands of signatures: agreement goes on in between.
       await nextTurn();
     }
-    return { blocks, certificate: certificate.value };
+    return blocks;
   }
 
   /** By the headers alone: a body is dear to decode, and a liar sends many. */

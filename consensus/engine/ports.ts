@@ -17,6 +17,8 @@ export type Ledger = {
   encode(block: Block): Uint8Array;
   /** Structure and payment signatures; the code of the refusal says what is wrong. */
   decode(bytes: Uint8Array): Verdict<Block, { code: string }>;
+  /** This block will be decoded soon: what other threads can do for it may begin. */
+  decodeSoon(bytes: Uint8Array): Promise<void>;
   build(request: BuildRequest): BuildOutcome;
   /** The block that will probably be asked for next may be built now. */
   prepare(request: PrepareRequest): void;

@@ -1,13 +1,19 @@
 import type { Question, RecoveryThreads } from '#src/crypto/recoveryThreads.ts';
 import { recover } from '#src/crypto/secp256k1.ts';
+import { RecentlyUsed } from '#src/lib/recentlyUsed.ts';
 import { type Address, addressFromPublicKey } from '#src/types/address.ts';
-import { type Envelope, signatureOf } from '#src/types/transaction.ts';
+import { decodeEnvelope } from '#src/types/decodeTransaction.ts';
+import { type Hash, keccakHash } from '#src/types/hash.ts';
+import { type Envelope, type SignedTransaction, signatureOf } from '#src/types/transaction.ts';
 
 /** Signatures that wait for a thread; more would only be late. */
 export const recoveriesPendingMax = 16_384;
 
 /** Fewer are done here sooner than a thread would answer. */
 const threadBatchMin = 16;
+
+/** Payments whose senders were found before anybody decoded their block: a range and the next. */
+const foundMax = 40_000;
 
 type Asked = { readonly question: Question; readonly resolve: (key: Uint8Array | null) => void };
 
@@ -17,6 +23,7 @@ type Asked = { readonly question: Question; readonly resolve: (key: Uint8Array |
  */
 export class Senders {
   readonly #threads: RecoveryThreads | null;
+  readonly #found = new RecentlyUsed<Hash, SignedTransaction>(foundMax);
   #asked: Asked[] = [];
   #pending = 0;
 
@@ -36,6 +43,26 @@ export class Senders {
     const key =
       this.#threads === null ? recover(digest, signature, yParity) : await this.#ask(question);
     return key === null ? null : addressFromPublicKey(key);
+  }
+
+  /** Finds those of payments that will soon be decoded as part of a block; see `known`. */
+  async findAhead(raws: readonly Uint8Array[], chainId: bigint): Promise<void> {
+    // On one thread it would only be done earlier, not sooner.
+    if (this.#threads === null) return;
+    const finding = raws.map(async (raw) => {
+      const hash = keccakHash(raw);
+      const decoded = decodeEnvelope(raw, { chainId, hash });
+      const sender = decoded.ok ? await this.of(decoded.value) : null;
+      if (decoded.ok && sender !== null) {
+        this.#found.set(hash, Object.assign(decoded.value, { sender }));
+      }
+    });
+    await Promise.all(finding);
+  }
+
+  /** What `findAhead` found, decoded with its sender. */
+  known(hash: Hash): SignedTransaction | null {
+    return this.#found.get(hash) ?? null;
   }
 
   async close(): Promise<void> {

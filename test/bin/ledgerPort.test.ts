@@ -6,6 +6,7 @@ import type { Ledger } from '#consensus/engine/ports.ts';
 import { Chain } from '#src/chain/chain.ts';
 import { silentLog } from '#src/lib/log.ts';
 import { defaultPoolLimits, Pool } from '#src/pool/pool.ts';
+import { Senders } from '#src/pool/senders.ts';
 import type { Block } from '#src/types/block.ts';
 import { asView } from '#src/types/units.ts';
 import { ShelfChainStore } from '#storage/chainStore.ts';
@@ -37,7 +38,7 @@ async function scene(payments: number) {
     }
   };
   pay(payments);
-  const ledger = ledgerPort(chain, pool, silentLog);
+  const ledger = ledgerPort(chain, pool, new Senders(null), silentLog);
   const { floor } = ledger;
   return { ledger, parent: floor as CoreBlock, pay };
 }

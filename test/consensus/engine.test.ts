@@ -329,6 +329,20 @@ describe('catching up', () => {
     assert.deepEqual(rig.fatal, []);
   });
 
+  it('asks for the next range before it writes the one that it has', async () => {
+    const { rig, block, second, range, signers, learn } = setup();
+    const certificate = rig.certificate(statementOf(VoteKind.Finalize, block), signers);
+    const had: number[] = [];
+    rig.answer = () => {
+      had.push(rig.committed.length);
+      return had.length === 1 ? range([block], certificate) : range([second]);
+    };
+    await learn();
+    assert.deepEqual(rig.committed, [block, second]);
+    assert.deepEqual(had, [0, 0]);
+    assert.deepEqual(rig.penalties, []);
+  });
+
   it('blames nobody when its own commits move on while the answer travels', async () => {
     const { rig, block, second, range, learn } = setup();
     rig.answer = () => {

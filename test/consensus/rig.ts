@@ -176,6 +176,7 @@ export class Rig {
         rig.builds++;
         return { t: 'nothing' };
       },
+      decodeSoon: async () => undefined,
       prepare: (request) => void rig.prepared.push(request),
       execute: (block) => {
         rig.executed.push(block.hash);
