@@ -58,7 +58,7 @@ export async function assemble(options: {
   const chain: Chain = await Chain.open({
     params,
     store,
-    known: (hash) => pool.get(hash) ?? senders.known(hash),
+    known: (hash) => pool.get(hash) ?? senders.takeFound(hash),
     onFinal: (event) => {
       intake.settle(event);
       feed.publish(event);

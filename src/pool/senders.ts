@@ -1,6 +1,5 @@
 import type { Question, RecoveryThreads } from '#src/crypto/recoveryThreads.ts';
 import { recover } from '#src/crypto/secp256k1.ts';
-import { RecentlyUsed } from '#src/lib/recentlyUsed.ts';
 import { type Address, addressFromPublicKey } from '#src/types/address.ts';
 import { decodeEnvelope } from '#src/types/decodeTransaction.ts';
 import { type Hash, keccakHash } from '#src/types/hash.ts';
@@ -12,7 +11,7 @@ export const recoveriesPendingMax = 16_384;
 /** Fewer are done here sooner than a thread would answer. */
 const threadBatchMin = 16;
 
-/** Payments whose senders were found before anybody decoded their block: a range and the next. */
+/** Payments whose senders were found and whose block nobody decoded yet: two ranges of them. */
 const foundMax = 40_000;
 
 type Asked = { readonly question: Question; readonly resolve: (key: Uint8Array | null) => void };
@@ -23,7 +22,7 @@ type Asked = { readonly question: Question; readonly resolve: (key: Uint8Array |
  */
 export class Senders {
   readonly #threads: RecoveryThreads | null;
-  readonly #found = new RecentlyUsed<Hash, SignedTransaction>(foundMax);
+  readonly #found = new Map<Hash, SignedTransaction>();
   #asked: Asked[] = [];
   #pending = 0;
 
@@ -45,10 +44,11 @@ export class Senders {
     return key === null ? null : addressFromPublicKey(key);
   }
 
-  /** Finds those of payments that will soon be decoded as part of a block; see `known`. */
+  /** Finds those of payments that will soon be decoded as part of a block; see `takeFound`. */
   async findAhead(raws: readonly Uint8Array[], chainId: bigint): Promise<void> {
     // On one thread it would only be done earlier, not sooner.
     if (this.#threads === null) return;
+    if (this.#found.size >= foundMax) this.#found.clear();
     const finding = raws.map(async (raw) => {
       const hash = keccakHash(raw);
       const decoded = decodeEnvelope(raw, { chainId, hash });
@@ -60,9 +60,11 @@ export class Senders {
     await Promise.all(finding);
   }
 
-  /** What `findAhead` found, decoded with its sender. */
-  known(hash: Hash): SignedTransaction | null {
-    return this.#found.get(hash) ?? null;
+  /** What `findAhead` found, decoded with its sender; once. */
+  takeFound(hash: Hash): SignedTransaction | null {
+    const found = this.#found.get(hash) ?? null;
+    this.#found.delete(hash);
+    return found;
   }
 
   async close(): Promise<void> {

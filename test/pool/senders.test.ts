@@ -69,4 +69,20 @@ describe('who signed', () => {
     await Promise.all(asked);
     assert.equal(senders.isBusy, false);
   });
+
+  it('is found ahead where there are threads, and handed out once', async () => {
+    const threads = new RecoveryThreads(1, secp256k1Backend());
+    const sent = people.map((from) => payment(from, {}));
+    const raws = sent.map(({ raw }) => raw);
+    for (const [senders, wanted] of [
+      [new Senders(null), []],
+      [new Senders(threads), sent],
+    ] as const) {
+      await senders.findAhead([...raws, new Uint8Array([1, 2, 3])], chainId);
+      const found = sent.map(({ hash }) => senders.takeFound(hash));
+      assert.deepEqual(found, wanted.length === 0 ? sent.map(() => null) : wanted);
+      assert.ok(sent.every(({ hash }) => senders.takeFound(hash) === null));
+      await senders.close();
+    }
+  });
 });
