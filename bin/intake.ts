@@ -3,7 +3,7 @@ import type { Chain, FinalEvent } from '#src/chain/chain.ts';
 import { accept, refuse } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import type { Pool } from '#src/pool/pool.ts';
-import { describePoolRefusal } from '#src/pool/refusal.ts';
+import { describePoolRefusal, type PoolRefusal } from '#src/pool/refusal.ts';
 import { decodeRelay, type Relay, type RelayedPayment } from '#src/pool/relay.ts';
 import type { Senders } from '#src/pool/senders.ts';
 import type { Submissions } from '#src/pool/submissions.ts';
@@ -71,14 +71,13 @@ export class Intake {
     }
     const decoded = decodeEnvelope(raw, { chainId: chain.params.chainId });
     if (!decoded.ok) return refuse(described(decoded.refusal));
+    const early = pool.judge(decoded.value);
+    if (early !== null) return refuse(refused(early));
     const sender = await senders.of(decoded.value);
     if (sender === null) return refuse(described(UNRECOVERABLE));
     const transaction = Object.assign(decoded.value, { sender });
     const admitted = pool.add(transaction, true);
-    if (!admitted.ok) {
-      const { code } = admitted.refusal;
-      return refuse({ code, message: describePoolRefusal(admitted.refusal) });
-    }
+    if (!admitted.ok) return refuse(refused(admitted.refusal));
     await this.#keep(transaction);
     return accept(transaction.hash);
   }
@@ -104,7 +103,7 @@ export class Intake {
       const decoded = decodeEnvelope(raw, { chainId, hash });
       // An honest node decoded it before it passed it on.
       if (!decoded.ok) return penalize('ban', decoded.refusal.code);
-      envelopes.push(decoded.value);
+      if (pool.judge(decoded.value) === null) envelopes.push(decoded.value);
     }
     const found = await Promise.all(envelopes.map((envelope) => senders.of(envelope)));
     let added = 0;
@@ -154,4 +153,8 @@ export class Intake {
 
 function described(refusal: TransactionRefusal): { code: string; message: string } {
   return { code: refusal.code, message: describeRefusal(refusal) };
+}
+
+function refused(refusal: PoolRefusal): { code: string; message: string } {
+  return { code: refusal.code, message: describePoolRefusal(refusal) };
 }

@@ -9,7 +9,7 @@ import { contractAt } from '#src/ledger/payments/contracts.ts';
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
 import { type Address, isReservedAddress } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
-import type { SignedTransaction } from '#src/types/transaction.ts';
+import type { Envelope, SignedTransaction } from '#src/types/transaction.ts';
 import type { Gas, Wei } from '#src/types/units.ts';
 import type { PoolRefusal } from './refusal.ts';
 
@@ -37,8 +37,8 @@ export const defaultPoolLimits: PoolLimits = {
 export type PoolRules = {
   readonly baseFeePerGas: Wei;
   /** Zero where no such transaction can be in a block. */
-  gasLimitFor(transaction: SignedTransaction): Gas;
-  intrinsicGas(transaction: SignedTransaction): bigint;
+  gasLimitFor(transaction: Envelope): Gas;
+  intrinsicGas(transaction: Envelope): bigint;
 };
 
 /** Nonce and balance at the head: final state, so that admission never depends on a proposal. */
@@ -92,24 +92,29 @@ export class Pool {
     return lane === undefined ? this.#options.account(address).nonce : lane.next;
   }
 
-  add(transaction: SignedTransaction, own: boolean): Verdict<Entry, PoolRefusal> {
+  /** What can be said before anybody knows who signed, which is what costs. */
+  judge(envelope: Envelope): PoolRefusal | null {
     const { rules } = this.#options;
-    const { hash, sender, gasLimit, maxFeePerGas } = transaction;
-    if (this.#byHash.has(hash)) return refuse({ code: 'ALREADY_KNOWN', hash });
-    if (maxFeePerGas < rules.baseFeePerGas) {
-      const { baseFeePerGas } = rules;
-      return refuse({ code: 'FEE_CAP_TOO_LOW', maxFeePerGas, baseFeePerGas });
+    const { hash, to, gasLimit: gas, maxFeePerGas } = envelope;
+    if (this.#byHash.has(hash)) return { code: 'ALREADY_KNOWN', hash };
+    const { baseFeePerGas } = rules;
+    if (maxFeePerGas < baseFeePerGas) {
+      return { code: 'FEE_CAP_TOO_LOW', maxFeePerGas, baseFeePerGas };
     }
-    if (transaction.to === null) return refuse({ code: 'CONTRACTS_NOT_ENABLED' });
-    if (isReservedAddress(transaction.to) && contractAt(transaction.to) === null) {
-      return refuse({ code: 'ADDRESS_RESERVED', address: transaction.to });
+    if (to === null) return { code: 'CONTRACTS_NOT_ENABLED' };
+    if (isReservedAddress(to) && contractAt(to) === null) {
+      return { code: 'ADDRESS_RESERVED', address: to };
     }
-    const limit = rules.gasLimitFor(transaction);
-    if (gasLimit > limit) {
-      return refuse({ code: 'EXCEEDS_BLOCK_GAS_LIMIT', gas: gasLimit, limit });
-    }
-    const need = rules.intrinsicGas(transaction);
-    if (gasLimit < need) return refuse({ code: 'INTRINSIC_GAS_TOO_LOW', gas: gasLimit, need });
+    const limit = rules.gasLimitFor(envelope);
+    if (gas > limit) return { code: 'EXCEEDS_BLOCK_GAS_LIMIT', gas, limit };
+    const need = rules.intrinsicGas(envelope);
+    return gas < need ? { code: 'INTRINSIC_GAS_TOO_LOW', gas, need } : null;
+  }
+
+  add(transaction: SignedTransaction, own: boolean): Verdict<Entry, PoolRefusal> {
+    const { sender } = transaction;
+    const early = this.judge(transaction);
+    if (early !== null) return refuse(early);
     const account = this.#options.account(sender);
     const refusal = this.#judgeAgainst(transaction, account);
     if (refusal !== null) return refuse(refusal);
