@@ -30,6 +30,7 @@ import { netPort, relayNet } from './netPort.ts';
 import type { NodeKeys } from './nodeKeys.ts';
 import { OperatorServer } from './operatorServer.ts';
 import { Peers, touchesMembership } from './peers.ts';
+import { openRoom } from './room.ts';
 import { poolLimits, poolRules, rpcOptions, timing } from './settings.ts';
 
 export type Node = {
@@ -52,7 +53,8 @@ export async function assemble(options: {
 }): Promise<Node> {
   const { dir, keys, signers, senders, config, log, onFatal } = options;
   const params = chainOf(dir.genesis);
-  const shelf = await LevelShelf.open(dir.chain, onFatal);
+  const room = openRoom(dir, config, log, () => ({ engine, network }));
+  const shelf = await LevelShelf.open(dir.chain, { room, onBroken: onFatal });
   const store = await ShelfChainStore.open(shelf, config['storage.archive']);
   const feed = new Feed(log.child('feed'));
   const chain: Chain = await Chain.open({
@@ -77,12 +79,12 @@ export async function assemble(options: {
     account: (address) => chain.account(address) ?? { nonce: 0n, balance: 0n },
     now,
   });
-  const submissionLog = AppendLog.open(dir.pool);
+  const submissionLog = AppendLog.open(dir.pool, room);
   const submissions = new Submissions(submissionLog.log);
   const pending = new Set<(transaction: SignedTransaction) => void>();
   const relay = new Relay(relayNet(theNetwork), pool, now);
-  const evidence = EvidenceLog.open(dir.evidence, chain, log.child('consensus'));
-  const journal = AppendLog.open(dir.consensus);
+  const evidence = EvidenceLog.open(dir.evidence, chain, log.child('consensus'), room);
+  const journal = AppendLog.open(dir.consensus, room);
   const engine: Engine = new Engine({
     networkId: params.electorate.networkId,
     timing: timing(dir.genesis),
@@ -94,9 +96,10 @@ export async function assemble(options: {
     log: log.child('consensus'),
     journal: { ...journal, seqMin: chain.journalSeq, isAccepted: options.acceptJournal },
     onMetric: evidence.watch(logMetric(log.child('consensus'))),
+    isStalled: () => room.isFull,
     onFatal,
   });
-  const waiting = { pool, relay, submissions, senders };
+  const waiting = { pool, relay, submissions, senders, room };
   const intake = new Intake({ ...waiting, chain, engine, pending, log, onFatal });
   intake.resume(submissionLog.records, submissionLog.log.lastSeq);
   const peers = new Peers(config, keys, store);
@@ -121,19 +124,10 @@ export async function assemble(options: {
     },
   });
   engine.start();
-  const backend = makeBackend({
-    chain,
-    pool,
-    engine,
-    network,
-    feed,
-    evidence,
-    signers,
-    pending,
-    submit: (raw) => intake.submit(raw),
-  });
+  const shown = { chain, pool, engine, network, feed, evidence, signers, pending, room };
+  const backend = makeBackend({ ...shown, submit: (raw) => intake.submit(raw) });
   const rpcLog = log.child('rpc');
-  const rpc = await RpcServer.open({ ...rpcOptions(config, backend, network), log: rpcLog });
+  const rpc = await RpcServer.open({ ...rpcOptions(config, backend, network, room), log: rpcLog });
   const operator = await OperatorServer.open(config['operator.port'], backend);
   const admin = await AdminServer.open(dir, shelf, log.child('admin'));
   return {
@@ -142,8 +136,10 @@ export async function assemble(options: {
     chain,
     stop: async () => {
       const agreement = { close: () => engine.stop() };
-      for (const part of [rpc, operator, admin, agreement, network, submissions, evidence, store])
-        await part?.close();
+      const written = [agreement, network, submissions, evidence, store];
+      // What waits for room was promised to nobody.
+      const parts = [rpc, operator, admin, ...(room.isFull ? [network] : written)];
+      for (const part of parts) await part?.close();
     },
   };
 }

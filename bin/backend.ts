@@ -11,6 +11,7 @@ import type { Backend, NodeStatus } from '#src/rpc/backend.ts';
 import { decodeCertificate } from '#src/types/certificate.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asHeight } from '#src/types/units.ts';
+import type { Room } from '#storage/room.ts';
 import type { EvidenceLog } from './evidence.ts';
 import { VERSION } from './version.ts';
 
@@ -27,6 +28,7 @@ export type BackendParts = {
   /** The consensus keys that this node holds. */
   readonly signers: readonly Signer[];
   readonly pending: Set<(transaction: SignedTransaction) => void>;
+  readonly room: Room;
   readonly submit: Backend['submit'];
 };
 
@@ -138,6 +140,7 @@ function status(parts: BackendParts, startedAt: number): NodeStatus {
     suspects,
     unfinalizedBlocks: unfinalized,
     poolTransactions: pool.size,
+    diskFull: parts.room.look(),
     peers,
     cryptoBackend: secp256k1Backend(),
     uptimeMs: Math.round(performance.now() - startedAt),

@@ -47,6 +47,7 @@ const SETTINGS = {
     'threads that verify payment signatures; auto: one for each core but the first, at most 4',
   ),
   'storage.archive': flag(false, 'keep the state of every block from now on (true or false)'),
+  'storage.reserveMebibytes': count(256, 0, 1_048_576, 'free space below which nothing is written'),
   'log.level': oneOf(['error', 'warn', 'info', 'debug'], 'info', 'what is logged'),
   'log.format': oneOf(['auto', 'json', 'text'], 'auto', 'auto: text on a terminal, else JSON'),
 } as const satisfies Record<string, Setting<unknown>>;

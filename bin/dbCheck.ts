@@ -17,8 +17,9 @@ import { EMPTY_TRIE_ROOT, listRoot, trieRoot } from '#src/types/listRoot.ts';
 import { encodeRlp } from '#src/types/rlp.ts';
 import { asEpoch, asHeight, type Height } from '#src/types/units.ts';
 import { ShelfChainStore, undoBlocksMax } from '#storage/chainStore.ts';
+import { refuseLocked } from '#storage/levelErrors.ts';
 import { checkLevelFiles, checkTableFile } from '#storage/levelFiles.ts';
-import { LevelShelf, refuseLocked, type SealedEntry } from '#storage/levelShelf.ts';
+import { LevelShelf, type SealedEntry } from '#storage/levelShelf.ts';
 import { DamageError, unseal } from '#storage/shelf.ts';
 import { TABLES } from '#storage/tables.ts';
 

@@ -14,6 +14,7 @@ import {
 import { asEpoch } from '#src/types/units.ts';
 import { encodeStatement, type Vote } from '#src/types/vote.ts';
 import { AppendLog } from '#storage/appendLog.ts';
+import type { Writes } from '#storage/room.ts';
 
 /** One punishment a key and epoch: more of the same is not kept. */
 const evidenceMax = 1_024;
@@ -34,8 +35,8 @@ export class EvidenceLog {
     this.#say = say;
   }
 
-  static open(dir: string, chain: Chain, say: Log): EvidenceLog {
-    const { log, records } = AppendLog.open(dir);
+  static open(dir: string, chain: Chain, say: Log, room?: Writes): EvidenceLog {
+    const { log, records } = AppendLog.open(dir, room);
     const evidence = new EvidenceLog(log, chain, say);
     for (const { payload } of records) {
       const one = decode(payload);

@@ -15,6 +15,8 @@ import {
   type TransactionRefusal,
 } from '#src/types/decodeTransaction.ts';
 import type { Envelope, SignedTransaction } from '#src/types/transaction.ts';
+import type { Room } from '#storage/room.ts';
+import { diskFullRefusal } from './room.ts';
 
 export type IntakeParts = {
   readonly chain: Chain;
@@ -24,6 +26,7 @@ export type IntakeParts = {
   readonly senders: Senders;
   readonly engine: Engine;
   readonly pending: Set<(transaction: SignedTransaction) => void>;
+  readonly room: Room;
   readonly log: Log;
   /** The disk failed while a promise to a client was written. */
   onFatal(error: Error): void;
@@ -64,7 +67,8 @@ export class Intake {
 
   /** A client's payment. Accepted, it is kept on disk and known to the peers. */
   async submit(raw: Uint8Array): ReturnType<Backend['submit']> {
-    const { chain, pool, senders } = this.#parts;
+    const { chain, pool, senders, room } = this.#parts;
+    if (room.look() !== null) return refuse(diskFullRefusal);
     if (senders.isBusy) {
       const message = 'too many payments at once: send it again in a moment';
       return refuse({ code: 'NODE_BUSY', message });
@@ -78,8 +82,8 @@ export class Intake {
     const transaction = Object.assign(decoded.value, { sender });
     const admitted = pool.add(transaction, true);
     if (!admitted.ok) return refuse(refused(admitted.refusal));
-    await this.#keep(transaction);
-    return accept(transaction.hash);
+    const isKept = await this.#keep(transaction);
+    return isKept ? accept(transaction.hash) : refuse(diskFullRefusal);
   }
 
   /**
@@ -95,8 +99,10 @@ export class Intake {
   }
 
   async #admit(batch: readonly RelayedPayment[], penalize: Penalize): Promise<void> {
-    const { chain, pool, relay, senders, engine, pending } = this.#parts;
+    const { chain, pool, relay, senders, engine, pending, room } = this.#parts;
     const { chainId } = chain.params;
+    // Without room the database may be opened anew at any moment.
+    if (room.isFull) return;
     const envelopes: Envelope[] = [];
     for (const { hash, raw } of batch) {
       if (pool.get(hash) !== null || chain.locate(hash) !== null) continue;
@@ -106,6 +112,7 @@ export class Intake {
       if (pool.judge(decoded.value) === null) envelopes.push(decoded.value);
     }
     const found = await Promise.all(envelopes.map((envelope) => senders.of(envelope)));
+    if (room.isFull) return;
     let added = 0;
     for (const [index, envelope] of envelopes.entries()) {
       const sender = found[index] ?? null;
@@ -122,15 +129,15 @@ export class Intake {
     if (added > 0) engine.poolChanged();
   }
 
-  /** To the peers, the proposer and the disk; resolves when it is kept. */
-  async #keep(transaction: SignedTransaction): Promise<void> {
-    const { relay, engine, submissions, pending, onFatal } = this.#parts;
+  /** To the peers, the proposer and the disk; false where that is found full. */
+  async #keep(transaction: SignedTransaction): Promise<boolean> {
+    const { relay, engine, submissions, pending, room, onFatal } = this.#parts;
     try {
       const kept = submissions.keep(transaction);
       relay.announce(transaction);
       engine.poolChanged();
       for (const listener of pending) listener(transaction);
-      await kept;
+      return await room.isDoneBeforeFull(kept);
     } catch (error) {
       onFatal(error instanceof Error ? error : new Error(String(error)));
       throw error;

@@ -7,6 +7,7 @@ import type { Backend } from '#src/rpc/backend.ts';
 import { defaultRpcLimits } from '#src/rpc/limits.ts';
 import type { RpcServerOptions } from '#src/rpc/server.ts';
 import type { Genesis } from '#src/types/genesis.ts';
+import type { Room } from '#storage/room.ts';
 import type { Config } from './config.ts';
 
 /** From the operator's and the network's words to the options of the parts. */
@@ -43,6 +44,7 @@ export function rpcOptions(
   config: Config,
   backend: Backend,
   network: Network,
+  room: Room,
 ): Omit<RpcServerOptions, 'log'> {
   return {
     host: config['rpc.host'],
@@ -67,7 +69,8 @@ export function rpcOptions(
       }
       const quorum = 3n * (total - absent) > 2n * total;
       const height = backend.head.header.height.toString();
-      return { ready: quorum, checks: { quorumConnected: quorum, height } };
+      const diskFull = room.look() !== null;
+      return { ready: quorum && !diskFull, checks: { quorumConnected: quorum, diskFull, height } };
     },
   };
 }

@@ -7,11 +7,13 @@
  * A bad frame is allowed only at the very end, where a power cut may leave half a write; before a
  * good frame that knew it to be synced, or before another segment, the log is damaged and says so.
  *
- * After a failed write or sync nothing more is taken: what the disk then holds is not known, and a
- * later success would hide a gap.
+ * Where the disk is full, what is half written is cut off again and the rest waits for room. After
+ * any other failed write, and after a failed sync, nothing more is taken: what the disk then holds is
+ * not known, and a later success would hide a gap.
  */
 import {
   closeSync,
+  existsSync,
   fdatasync,
   fsyncSync,
   ftruncateSync,
@@ -28,6 +30,8 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { syncs } from '#src/lib/measures.ts';
+import { diskFailure } from './diskFailure.ts';
+import { isDiskFull, type Writes, writesAtOnce } from './room.ts';
 import { DamageError } from './shelf.ts';
 
 const writeAt = promisify(write);
@@ -39,8 +43,12 @@ const segmentBytesMax = 16 * 1024 * 1024;
 
 export type LogRecord = { readonly seq: number; readonly payload: Uint8Array };
 
+/** `size`: of the last segment, up to where it is whole. */
+type LogContent = { segments: number[]; records: LogRecord[]; size: number };
+
 export class AppendLog {
   readonly #dir: string;
+  readonly #room: Writes;
   #fd: number;
   #size: number;
   #nextSeq: number;
@@ -50,33 +58,39 @@ export class AppendLog {
   #waiting: Buffer[] = [];
   #flushing: Promise<void> | null = null;
 
-  private constructor(dir: string, segments: number[], fd: number, size: number, nextSeq: number) {
+  private constructor(dir: string, room: Writes, { segments, records, size }: LogContent) {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
     this.#dir = dir;
+    this.#room = room;
     this.#segments = segments;
-    this.#fd = fd;
     this.#size = size;
-    this.#nextSeq = nextSeq;
-    this.#syncedSeq = nextSeq - 1;
+    this.#syncedSeq = records.at(-1)?.seq ?? (segments.at(-1) ?? 1) - 1;
+    this.#nextSeq = this.#syncedSeq + 1;
+    const last = segments.at(-1);
+    if (last === undefined) {
+      this.#fd = createSegment(dir, this.#nextSeq);
+      segments.push(this.#nextSeq);
+      return;
+    }
+    this.#fd = openSync(segmentPath(dir, last), 'r+');
+    ftruncateSync(this.#fd, size);
+    fsyncSync(this.#fd);
   }
 
   /** Opens or makes the log, and gives what it holds. A torn tail is cut off. */
-  static open(dir: string): { log: AppendLog; records: LogRecord[] } {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-    const { segments, records, size } = AppendLog.read(dir);
-    const nextSeq = (records.at(-1)?.seq ?? (segments.at(-1) ?? 1) - 1) + 1;
-    const last = segments.at(-1);
-    if (last === undefined) {
-      const fd = createSegment(dir, nextSeq);
-      return { log: new AppendLog(dir, [nextSeq], fd, 0, nextSeq), records };
+  static open(dir: string, room = writesAtOnce): { log: AppendLog; records: LogRecord[] } {
+    try {
+      const content = existsSync(dir)
+        ? AppendLog.read(dir)
+        : { segments: [], records: [], size: 0 };
+      return { log: new AppendLog(dir, room, content), records: content.records };
+    } catch (error) {
+      throw diskFailure(error, dir);
     }
-    const fd = openSync(segmentPath(dir, last), 'r+');
-    ftruncateSync(fd, size);
-    fsyncSync(fd);
-    return { log: new AppendLog(dir, segments, fd, size, nextSeq), records };
   }
 
   /** What it holds, without a change on disk; throws a {@link DamageError} as `open` does. */
-  static read(dir: string): { segments: number[]; records: LogRecord[]; size: number } {
+  static read(dir: string): LogContent {
     const segments = readdirSync(dir)
       .filter((name) => /^\d{16}\.log$/.test(name))
       .map((name) => Number.parseInt(name, 10))
@@ -115,7 +129,8 @@ export class AppendLog {
     try {
       await this.#flushing;
     } catch (error) {
-      this.#failed = error instanceof Error ? error : new Error(String(error));
+      const failed = diskFailure(error, this.#path);
+      this.#failed = failed instanceof Error ? failed : new Error(String(failed));
       throw this.#failed;
     } finally {
       this.#flushing = null;
@@ -174,32 +189,40 @@ export class AppendLog {
     const frames = this.#waiting;
     const lastSeq = this.lastSeq;
     this.#waiting = [];
-    if (this.#size > segmentBytesMax) this.#rotate(frames);
     const bytes = Buffer.concat(frames);
-    let written = 0;
-    while (written < bytes.length) {
-      const { bytesWritten } = await writeAt(
-        this.#fd,
-        bytes,
-        written,
-        bytes.length - written,
-        this.#size + written,
-      );
-      written += bytesWritten;
-    }
+    await this.#room.write(() => this.#write(bytes));
     this.#size += bytes.length;
     await syncData(this.#fd);
     this.#syncedSeq = lastSeq;
   }
 
-  #rotate(frames: readonly Buffer[]): void {
-    const first = frames[0];
-    if (first === undefined) return;
+  /** Frames behind what is there, whole or not at all. */
+  async #write(bytes: Buffer): Promise<void> {
+    if (this.#size > segmentBytesMax) this.#rotate(Number(bytes.readBigUInt64BE(8)));
+    try {
+      let written = 0;
+      while (written < bytes.length) {
+        const left = bytes.length - written;
+        const at = this.#size + written;
+        written += (await writeAt(this.#fd, bytes, written, left, at)).bytesWritten;
+      }
+    } catch (error) {
+      if (isDiskFull(error)) ftruncateSync(this.#fd, this.#size);
+      throw error;
+    }
+  }
+
+  /** The old one stays until the new one is there, for which there may be no room. */
+  #rotate(seq: number): void {
+    const fd = createSegment(this.#dir, seq);
     closeSync(this.#fd);
-    const seq = Number(first.readBigUInt64BE(8));
-    this.#fd = createSegment(this.#dir, seq);
+    this.#fd = fd;
     this.#segments.push(seq);
     this.#size = 0;
+  }
+
+  get #path(): string {
+    return segmentPath(this.#dir, this.#segments.at(-1) ?? 0);
   }
 }
 

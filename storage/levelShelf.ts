@@ -1,11 +1,13 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Level } from 'level';
 import { bytesEqual } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { syncs } from '#src/lib/measures.ts';
+import { brokenBy, openError, refuseLocked, reopening } from './levelErrors.ts';
 import { checkLevelFiles, checkTableFile, type TableFile } from './levelFiles.ts';
 import { Mark, readMark } from './mark.ts';
+import { isDiskFull, type Writes, writesAtOnce } from './room.ts';
 import {
   type Change,
   DamageError,
@@ -38,13 +40,27 @@ const pageBytes = 128 * 1024;
 /** How many batches were written; no table has this prefix. */
 const BATCHES_KEY = Uint8Array.of(0);
 
+/** Beside the logs that it turns into tables, what LevelDB writes when it opens. */
+const reopenBytesMin = 1024 * 1024;
+
+export type LevelShelfOptions = {
+  readonly room?: Writes;
+  /** Damage, or a disk that fails, whoever met it; the reader has the error too. */
+  readonly onBroken?: (error: Error) => void;
+};
+
 /** The chain's tables in LevelDB, every batch synced. */
 export class LevelShelf implements Shelf {
-  readonly #db: Bytes;
+  /** Null for the moment in which it is opened anew. */
+  #db: Bytes | null;
   readonly #path: string;
   readonly #mark: Mark;
-  readonly #onDamage: (error: DamageError) => void;
+  readonly #room: Writes;
+  readonly #onBroken: (error: Error) => void;
+  readonly #views = new Set<View>();
   #batches: bigint;
+  /** A write met a full disk: what LevelDB then has half written it would go on behind. */
+  #isHalfWritten = false;
   #writing: Promise<void> = Promise.resolve();
   #unchecked: TableFile[];
   #pause: NodeJS.Timeout | null = null;
@@ -54,13 +70,14 @@ export class LevelShelf implements Shelf {
     path: string,
     batches: bigint,
     unchecked: TableFile[],
-    onDamage: (error: DamageError) => void,
+    { room = writesAtOnce, onBroken = () => {} }: LevelShelfOptions,
   ) {
     this.#db = db;
     this.#path = path;
     this.#batches = batches;
     this.#unchecked = unchecked;
-    this.#onDamage = onDamage;
+    this.#room = room;
+    this.#onBroken = onBroken;
     this.#mark = new Mark(markPath(path));
     this.#mark.write(batches);
     this.#checkLater();
@@ -72,18 +89,14 @@ export class LevelShelf implements Shelf {
       throw new UserError(EXIT.badData, `${path}: there is a database already`);
     }
     const db = await openLevel(path, { createIfMissing: true, errorIfExists: true });
-    return new LevelShelf(db, path, 0n, [], () => {});
+    return new LevelShelf(db, path, 0n, [], {});
   }
 
   /**
    * Opens what `create` made: a lost store never starts again as an empty one. Throws a
-   * {@link DamageError} before LevelDB has touched a file that is not as it was written; damage
-   * that is found later is thrown to the reader and told to `onDamage` too.
+   * {@link DamageError} before LevelDB has touched a file that is not as it was written.
    */
-  static async open(
-    path: string,
-    onDamage: (error: DamageError) => void = () => {},
-  ): Promise<LevelShelf> {
+  static async open(path: string, options: LevelShelfOptions = {}): Promise<LevelShelf> {
     const unchecked = checkFiles(path);
     const db = await openLevel(path, { createIfMissing: false, errorIfExists: false });
     try {
@@ -92,7 +105,7 @@ export class LevelShelf implements Shelf {
       if (batches < marked) {
         throw new DamageError(`${path}: has ${batches} batches, but took ${marked}`);
       }
-      return new LevelShelf(db, path, batches, unchecked, onDamage);
+      return new LevelShelf(db, path, batches, unchecked, options);
     } catch (error) {
       await db.close();
       throw error;
@@ -104,22 +117,29 @@ export class LevelShelf implements Shelf {
   }
 
   view(): ShelfView {
-    const snapshot = this.#db.snapshot();
+    const view: View = { snapshot: this.#open.snapshot(), batches: this.#batches };
+    this.#views.add(view);
     return {
-      get: (table, key) => this.#get(table, key, { snapshot }),
-      close: () => void snapshot.close(),
+      get: (table, key) => this.#get(table, key, view),
+      close: () => {
+        this.#views.delete(view);
+        void view.snapshot?.close();
+      },
     };
   }
 
+  get #open(): Bytes {
+    if (this.#db === null) throw reopening();
+    return this.#db;
+  }
+
   /** Without options the library takes a shorter way. */
-  #get(
-    table: Table,
-    key: Uint8Array,
-    options: { snapshot: Snapshot } | undefined,
-  ): Uint8Array | null {
+  #get(table: Table, key: Uint8Array, view: View | undefined): Uint8Array | null {
     const stored = storageKey(table, key);
     try {
-      const sealed = options ? this.#db.getSync(stored, options) : this.#db.getSync(stored);
+      const db = this.#open;
+      if (view?.snapshot === null) throw reopening();
+      const sealed = view ? db.getSync(stored, { snapshot: view.snapshot }) : db.getSync(stored);
       return sealed === undefined ? null : unseal(stored, sealed);
     } catch (error) {
       throw this.#told(error);
@@ -131,7 +151,7 @@ export class LevelShelf implements Shelf {
     const bounds = storageBounds(table, range);
     const options = { ...bounds, limit: range.limit, reverse: range.reverse ?? false };
     try {
-      for await (const [key, sealed] of this.#db.iterator(options)) {
+      for await (const [key, sealed] of this.#open.iterator(options)) {
         entries.push({ key: new Uint8Array(key.subarray(1)), value: unseal(key, sealed) });
       }
     } catch (error) {
@@ -152,8 +172,9 @@ export class LevelShelf implements Shelf {
 
   /** All that it holds now, in the order of keys, while writes go on; each checksum is verified. */
   async *pages(): AsyncGenerator<SealedEntry[]> {
-    const snapshot = this.#db.snapshot();
-    const iterator = this.#db.iterator({ snapshot, highWaterMarkBytes: pageBytes });
+    const db = this.#open;
+    const snapshot = db.snapshot();
+    const iterator = db.iterator({ snapshot, highWaterMarkBytes: pageBytes });
     try {
       for (;;) {
         const found = await iterator.nextv(pageEntries);
@@ -180,14 +201,14 @@ export class LevelShelf implements Shelf {
 
   /** Rewrites all tables without what was replaced or deleted. */
   async compact(): Promise<void> {
-    await (this.#db as Bytes & Compacting).compactRange(Uint8Array.of(0), Uint8Array.of(0xff));
+    await (this.#open as Bytes & Compacting).compactRange(Uint8Array.of(0), Uint8Array.of(0xff));
   }
 
   async close(): Promise<void> {
     this.#unchecked = [];
     if (this.#pause !== null) clearTimeout(this.#pause);
     await this.#writing;
-    await this.#db.close();
+    await this.#db?.close();
     this.#mark.close();
   }
 
@@ -202,7 +223,8 @@ export class LevelShelf implements Shelf {
     try {
       const batches = this.#batches + 1n;
       const count = { type: 'put', key: BATCHES_KEY, value: sealCount(batches) } as const;
-      await this.#db.batch([...operations, count], { sync: true });
+      const all = [...operations, count];
+      await this.#room.write(() => this.#put(all, batches));
       ok = true;
       this.#batches = batches;
       this.#mark.write(batches);
@@ -211,6 +233,40 @@ export class LevelShelf implements Shelf {
     } finally {
       syncs.tell({ log: 'chain', ms: performance.now() - since, ok });
       resolve();
+    }
+  }
+
+  async #put(operations: Operation[], batches: bigint): Promise<void> {
+    if (this.#isHalfWritten) {
+      await this.#reopen();
+      // All of it may have reached the disk before there was no room for something else.
+      if (batchesIn(this.#open) === batches) return;
+    }
+    try {
+      await this.#open.batch(operations, { sync: true });
+    } catch (error) {
+      if (isDiskFull(error)) this.#isHalfWritten = true;
+      throw error;
+    }
+  }
+
+  /**
+   * LevelDB writes no more after a failed write, and reads on; opened anew it cuts off what is half
+   * written. A view of what is there then goes on; one of an earlier time is gone.
+   * Throws where there is no room for that.
+   */
+  async #reopen(): Promise<void> {
+    refuseWithoutRoom(this.#path);
+    const before = this.#db;
+    this.#db = null;
+    for (const view of this.#views) view.snapshot = null;
+    await before?.close();
+    const db = await openLevel(this.#path, { createIfMissing: false, errorIfExists: false });
+    this.#db = db;
+    this.#isHalfWritten = false;
+    const batches = batchesIn(db);
+    for (const view of this.#views) {
+      if (view.batches === batches) view.snapshot = db.snapshot();
     }
   }
 
@@ -229,13 +285,24 @@ export class LevelShelf implements Shelf {
   }
 
   #told(error: unknown): unknown {
-    const damage =
-      codeOf(error) === 'LEVEL_CORRUPTION'
-        ? new DamageError(`${this.#path}: ${String(error)}`, { cause: error })
-        : error;
-    if (damage instanceof DamageError) this.#onDamage(damage);
-    return damage;
+    const broken = brokenBy(error, this.#path);
+    if (broken !== null) this.#onBroken(broken);
+    return broken ?? error;
   }
+}
+
+/** Null where it is gone with the database it was of. */
+type View = { snapshot: Snapshot | null; readonly batches: bigint };
+
+/** An open that fails halfway would leave nothing to read from. */
+function refuseWithoutRoom(path: string): void {
+  const { bavail, bsize } = statfsSync(path);
+  const logs = readdirSync(path).filter((name) => name.endsWith('.log'));
+  const needed = logs.reduce((sum, name) => sum + statSync(join(path, name)).size, reopenBytesMin);
+  if (bavail * bsize >= needed) return;
+  const want = Math.ceil(needed / 1024 ** 2);
+  const message = `${path}: the database goes on when ${want} MiB are free`;
+  throw Object.assign(new Error(message), { code: 'ENOSPC' });
 }
 
 /** LevelDB has it, other stores that the type stands for do not. */
@@ -292,46 +359,4 @@ function checkFiles(path: string): TableFile[] {
     throw error;
   }
   return unchecked;
-}
-
-/** Throws where another process has the database open, as far as the system tells (Linux). */
-export function refuseLocked(path: string): void {
-  const lock = join(path, 'LOCK');
-  if (!existsSync(lock) || !existsSync('/proc/locks')) return;
-  const { dev, ino } = statSync(lock);
-  const hex = (number: number) => number.toString(16).padStart(2, '0');
-  // glibc's makedev: 12 bits of major number, 8 and then 12 of minor.
-  const major = (dev >>> 8) & 0xfff;
-  const minor = (dev & 0xff) | ((dev >>> 12) & 0xfff00);
-  const place = ` ${hex(major)}:${hex(minor)}:${ino} `;
-  if (readFileSync('/proc/locks', 'utf8').includes(place)) throw lockedError(path);
-}
-
-function lockedError(path: string, cause?: unknown): UserError {
-  return new UserError(
-    EXIT.locked,
-    `${path} is in use by another process; stop that one, or start with another data directory`,
-    { cause },
-  );
-}
-
-function openError(path: string, error: unknown): Error {
-  const code = codeOf(error);
-  if (code === 'LEVEL_LOCKED') return lockedError(path, error);
-  const text = error instanceof Error ? String((error.cause as Error)?.message ?? error) : '';
-  if (code === 'LEVEL_IO_ERROR') {
-    return new UserError(EXIT.io, `${path}: the database does not open (${text})`, {
-      cause: error,
-    });
-  }
-  return new DamageError(`${path}: the database does not open (${text})`, { cause: error });
-}
-
-/** Level wraps the cause: `LEVEL_DATABASE_NOT_OPEN` around the error that tells. */
-function codeOf(error: unknown): string {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    const { code } = at as { code?: unknown };
-    if (typeof code === 'string' && code !== 'LEVEL_DATABASE_NOT_OPEN') return code;
-  }
-  return '';
 }

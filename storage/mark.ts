@@ -3,23 +3,34 @@
  * back to an earlier state has fewer. Written behind each synced batch and not synced itself: after
  * a power cut it may be late, but never ahead. `u64 batches, u32 CRC-32 of them`, big-endian.
  */
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import { diskFailure } from './diskFailure.ts';
+import { isDiskFull } from './room.ts';
 
 const MARK_BYTES = 12;
 
 export class Mark {
   readonly #fd: number;
+  readonly #path: string;
   readonly #bytes = Buffer.alloc(MARK_BYTES);
 
   constructor(path: string) {
-    this.#fd = openSync(path, 'w', 0o600);
+    // What is there stays until it is written over: a full disk may not take as much again.
+    this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    ftruncateSync(this.#fd, MARK_BYTES);
+    this.#path = path;
   }
 
+  /** Without room it stays behind, as after a power cut. */
   write(batches: bigint): void {
     this.#bytes.writeBigUInt64BE(batches, 0);
     this.#bytes.writeUInt32BE(crc32(this.#bytes.subarray(0, 8)), 8);
-    writeSync(this.#fd, this.#bytes, 0, MARK_BYTES, 0);
+    try {
+      writeSync(this.#fd, this.#bytes, 0, MARK_BYTES, 0);
+    } catch (error) {
+      if (!isDiskFull(error)) throw diskFailure(error, this.#path);
+    }
   }
 
   close(): void {

@@ -20,6 +20,7 @@ type Status = {
   poolTransactions: string;
   cryptoBackend: string;
   uptimeMs: string;
+  diskFull: string | null;
   peers: {
     peerId: string;
     address: string;
@@ -68,8 +69,10 @@ function describe(status: Status): string {
   const isVoting = status.recalling ? ', asks what it signed before it signs again' : '';
   const role =
     validator === null ? 'follows, does not vote' : `validator ${number(validator)}${isVoting}`;
+  const { diskFull } = status;
   const rows = [
     ['role', role],
+    ...(diskFull === null ? [] : [['disk full', `${diskFull}; make room, it goes on by itself`]]),
     ['version', status.version],
     ['peer id', status.peerId],
     ['consensus keys', status.consensusKeys.join(' ')],

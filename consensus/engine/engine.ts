@@ -49,6 +49,8 @@ export type EngineOptions = {
     /** What the chain on disk knows the journal to have reached. */
     readonly seqMin: number;
   };
+  /** The disk takes nothing: no input is looked at until `start` is called again. */
+  isStalled(): boolean;
   onMetric(metric: Metric): void;
   /** Our own bug, a broken promise of the disk, or proof that over a third of the stake lies. */
   onFatal(error: Error): void;
@@ -124,6 +126,7 @@ export class Engine {
     }
   }
 
+  /** Begins, or goes on after a stall; whoever is connected is then told anew. */
   start(): void {
     this.#push({ t: 'tick' });
     this.poolChanged();
@@ -156,11 +159,12 @@ export class Engine {
   }
 
   peerConnected(peer: string): void {
-    this.#push({ t: 'connected', peer });
+    if (!this.#options.isStalled()) this.#push({ t: 'connected', peer });
   }
 
   /** Whether something waits for a block may have changed. */
   poolChanged(): void {
+    if (this.#options.isStalled()) return;
     const { has, boundary } = this.#look();
     if (!has && !this.#waiting.has && boundary === this.#waiting.boundary) return;
     this.#waiting = { has, boundary };
@@ -168,8 +172,8 @@ export class Engine {
   }
 
   receive(peer: string, bytes: Uint8Array): void {
-    if (this.#stopped) return;
-    const { net, ledger } = this.#options;
+    const { net, ledger, isStalled } = this.#options;
+    if (this.#stopped || isStalled()) return;
     const decoded = decodeMessage(bytes, ledger, this.#gate);
     if (!decoded.ok) {
       const { refusal } = decoded;
@@ -207,7 +211,7 @@ export class Engine {
   #push(event: Event): void {
     if (this.#stopped) return;
     this.#queue.push(event);
-    if (this.#running) return;
+    if (this.#running || this.#options.isStalled()) return;
     this.#running = true;
     try {
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
@@ -352,13 +356,8 @@ export class Engine {
     if (certificate === null) throw new InvariantError('an epoch ends with a certificate');
     this.#verifier = new Verifier(set, epoch, networkId);
     this.#push({ t: 'epoch', options: this.#coreOptions(), floor, certificate });
-    const { hash } = set;
-    log.info('epoch begins', {
-      epoch,
-      height: floor.height,
-      validators: set.validators.length,
-      hash,
-    });
+    const { validators, hash } = set;
+    log.info('epoch begins', { epoch, height: floor.height, validators: validators.length, hash });
     for (const { peer, bytes } of this.#others.release()) this.receive(peer, bytes);
   }
 

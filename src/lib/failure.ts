@@ -57,6 +57,16 @@ export class DamageError extends Error {
   }
 }
 
+/** What was asked cannot be answered for a moment: whoever asks again will be served. */
+export class MomentaryError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string) {
+    super(message);
+    this.name = 'MomentaryError';
+    this.code = code;
+  }
+}
+
 /** Of errors that say that what is on disk is not what was written, whoever found it out. */
 export function isDamage(error: unknown): error is Error {
   const { code } = error as { code?: unknown };

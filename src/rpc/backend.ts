@@ -72,6 +72,8 @@ export type NodeStatus = {
   readonly suspects: readonly number[];
   readonly unfinalizedBlocks: number;
   readonly poolTransactions: number;
+  /** Why nothing is written, votes and payments neither, and what to do; null where there is room. */
+  readonly diskFull: string | null;
   readonly peers: readonly PeerStatus[];
   readonly cryptoBackend: string;
   readonly uptimeMs: number;

@@ -2,7 +2,7 @@
  * One JSON-RPC 2.0 body to one answer. Whatever can be answered at once is: a promise costs a turn
  * of the loop, and most methods need none.
  */
-import { isDamage } from '#src/lib/failure.ts';
+import { isDamage, MomentaryError } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import { answers } from '#src/lib/measures.ts';
 import { invalidParam, limitExceeded, RPC, RpcError, unknownMethod } from './errors.ts';
@@ -163,6 +163,10 @@ export class Dispatcher {
   }
 
   #failure(idText: string, error: unknown, name: string): string {
+    if (error instanceof MomentaryError) {
+      const again = new RpcError(RPC.rejected, error.message, { code: error.code });
+      return this.#failure(idText, again, name);
+    }
     if (!(error instanceof RpcError)) {
       // Thrown where nobody catches it: a damaged node stops, and does not go on answering.
       if (isDamage(error)) setImmediate(() => Promise.reject(error));

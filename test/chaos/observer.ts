@@ -122,6 +122,8 @@ export class Signatures {
   readonly conflicts: string[] = [];
   /** Distinct signed statements. */
   votes = 0;
+  /** By signer, how many of them. */
+  readonly votesOf = new Map<number, number>();
   forged = 0;
   readonly #set: readonly Validator[];
   readonly #networkId: Uint8Array;
@@ -153,6 +155,7 @@ export class Signatures {
       return;
     }
     this.votes++;
+    this.votesOf.set(signer, (this.votesOf.get(signer) ?? 0) + 1);
     if (known !== undefined) this.conflicts.push(`signer ${signer}: ${known} and ${key}`);
     this.#seen.set(slot(kind), key);
     const rival = { [VoteKind.Nullify]: VoteKind.Finalize, [VoteKind.Finalize]: VoteKind.Nullify };

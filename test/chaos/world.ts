@@ -13,6 +13,8 @@ export type WorldOptions = {
   readonly perSecond: number;
   /** Makes the disk under a data directory, where it is not the machine's own. */
   readonly disk?: (dir: string, index: number) => Disk;
+  /** Added to a validator's environment whenever it is started. */
+  readonly environment?: (index: number, dir: string) => Readonly<Record<string, string>>;
 };
 
 export class World {
@@ -50,10 +52,11 @@ export class World {
     const { validators, disk } = options;
     const disks = new Map<number, Disk>();
     const environment = (index: number, dir: string) => {
-      if (disk === undefined) return {};
+      const added = options.environment?.(index, dir) ?? {};
+      if (disk === undefined) return added;
       const under = disks.get(index) ?? disk(dir, index);
       disks.set(index, under);
-      return under.environment;
+      return { ...under.environment, ...added };
     };
     const cluster = await Cluster.create({ validators, observer: observerId, environment });
     const observer = await Observer.open(cluster);

@@ -137,6 +137,7 @@ export class Rig {
         isAccepted: false,
         seqMin: 0,
       },
+      isStalled: () => false,
       onMetric: () => {},
       onFatal: (error) => this.fatal.push(error),
     });

@@ -199,6 +199,7 @@ export class FakeBackend implements Backend {
     const view = Number(this.head.header.height);
     const peer = { direction: 'outbound' as const, connectedSinceMs: startMs, validator: 1 };
     return {
+      diskFull: null,
       ...{
         version: '0.0.0',
         peerId: '12D3KooWTest',

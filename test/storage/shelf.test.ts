@@ -77,8 +77,8 @@ describe('a LevelDB directory', () => {
     const raw = new Level<Uint8Array, Uint8Array>(path, encodings);
     await raw.put(storageKey('accounts', utf8('alice')), utf8('forged'));
     await raw.close();
-    const told: DamageError[] = [];
-    const damaged = await LevelShelf.open(path, (error) => told.push(error));
+    const told: Error[] = [];
+    const damaged = await LevelShelf.open(path, { onBroken: (error) => told.push(error) });
     assert.throws(() => damaged.get('accounts', utf8('alice')), DamageError);
     await assert.rejects(damaged.range('accounts', { limit: 9 }), DamageError);
     await assert.rejects(damaged.pages().next(), DamageError);

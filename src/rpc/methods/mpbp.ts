@@ -116,6 +116,7 @@ function nodeStatus(backend: Backend): unknown {
     poolTransactions: quantity(status.poolTransactions),
     cryptoBackend: status.cryptoBackend,
     uptimeMs: quantity(Math.round(status.uptimeMs)),
+    diskFull: status.diskFull,
     peers: status.peers.map((peer) => ({
       ...peer,
       connectedSinceMs: quantity(Math.round(peer.connectedSinceMs)),
