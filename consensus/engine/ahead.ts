@@ -9,12 +9,15 @@ export class Ahead {
   readonly #core: Core;
   readonly #ledger: Ledger;
   readonly #clock: Clock;
+  /** Whether this is no time to look at the ledger. */
+  readonly #isStalled: () => boolean;
   #stopped = false;
 
-  constructor(core: Core, ledger: Ledger, clock: Clock) {
+  constructor(core: Core, ledger: Ledger, clock: Clock, isStalled: () => boolean) {
     this.#core = core;
     this.#ledger = ledger;
     this.#clock = clock;
+    this.#isStalled = isStalled;
   }
 
   after(parent: Block): void {
@@ -24,7 +27,8 @@ export class Ahead {
     if (proposer === null || parent.epochEnd || schedule.leaderOf(view) !== proposer) return;
     // The vote for the parent goes first.
     setImmediate(() => {
-      if (this.#stopped || this.#core.options.epoch !== epoch || this.#core.view > view) return;
+      if (this.#stopped || this.#isStalled()) return;
+      if (this.#core.options.epoch !== epoch || this.#core.view > view) return;
       const timestampMs = Math.max(this.#clock.wall(), parent.timestampMs + 1);
       const parentView = parent.view;
       this.#ledger.prepare({ parent, view, parentView, timestampMs, proposer });

@@ -93,7 +93,7 @@ export class Engine {
     const { epoch, set } = ledger.electorate;
     this.#verifier = new Verifier(set, epoch, networkId);
     this.#core = new Core(this.#coreOptions(), ledger.floor, ledger.floorCertificate);
-    this.#ahead = new Ahead(this.#core, ledger, options.clock);
+    this.#ahead = new Ahead(this.#core, ledger, options.clock, options.isStalled);
     this.#gate = makeGate(this.#core, () => this.#verifier, ledger);
     this.#catchUp = new CatchUp({
       ledger,

@@ -74,6 +74,17 @@ describe('an engine', () => {
     }
   });
 
+  it('builds nothing ahead, and looks at nothing, while the disk takes nothing', async () => {
+    const { rig, block } = started();
+    rig.receive(rig.proposalOf(block));
+    rig.stalled = true;
+    await rig.settle();
+    assert.deepEqual(rig.prepared, []);
+    rig.receive(rig.proposalOf(block));
+    await rig.settle();
+    assert.deepEqual(rig.executed, [block.hash], 'what came before');
+  });
+
   it('68: nullifies a view whose block executes to something else', async () => {
     const { rig, block } = started();
     rig.invalid.add(block.hash);

@@ -76,6 +76,7 @@ export class Rig {
   invalid = new Set<Hash>();
   /** What the pool says, and how often it was asked for a block in vain. */
   pending = false;
+  stalled = false;
   builds = 0;
   readonly #seeds: Uint8Array[];
   #floorView = 0 as View;
@@ -137,7 +138,7 @@ export class Rig {
         isAccepted: false,
         seqMin: 0,
       },
-      isStalled: () => false,
+      isStalled: () => this.stalled,
       onMetric: () => {},
       onFatal: (error) => this.fatal.push(error),
     });
