@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { reservePorts } from '../ports.ts';
 import { Target } from './load.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -15,11 +16,12 @@ export type Running = {
   stop(): Promise<void>;
 };
 
-export async function startDevnet(validators: number, rpcPort: number): Promise<Running> {
+export async function startDevnet(validators: number): Promise<Running> {
+  const rpcPort = await reservePorts(2 * validators);
   const dir = mkdtempSync(join(tmpdir(), 'mpbp-bench-'));
   const args = ['bin/mpbp.ts', 'devnet', '--json', '--fresh', '--dir', dir];
   args.push('--validators', `${validators}`, '--rpc-port', `${rpcPort}`);
-  args.push('--p2p-port', `${rpcPort + 100}`);
+  args.push('--p2p-port', `${rpcPort + validators}`);
   const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] });
   const ready = await firstLine(child);
   const { rpc, pids } = JSON.parse(ready) as { rpc: string[]; pids: number[] };
@@ -36,7 +38,8 @@ export async function startDevnet(validators: number, rpcPort: number): Promise<
 /**
  * Fetched by name from the package registry, for the benchmark only; null where it is not there.
  */
-export async function startAnvil(port: number, args: readonly string[]): Promise<Running | null> {
+export async function startAnvil(args: readonly string[]): Promise<Running | null> {
+  const port = await reservePorts(1);
   const binary = anvilBinary();
   if (binary === null) return null;
   const child = spawn(binary, ['--port', `${port}`, '--silent', ...args], { stdio: 'ignore' });

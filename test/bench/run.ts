@@ -49,7 +49,7 @@ table.write('');
 process.exit(0);
 
 async function measureDevnet(label: string, validators: number, goals: Goals): Promise<Measured> {
-  const running = await startDevnet(validators, 18_545 + 1_000 * validators);
+  const running = await startDevnet(validators);
   try {
     return await measure(label, running, true, goals);
   } finally {
@@ -115,7 +115,7 @@ async function measureRate(
 
 /** The same payments over the same connections, to a node without consensus and without a disk. */
 async function besideAnvil(): Promise<void> {
-  const automine = values.alone ? null : await startAnvil(18_745, []);
+  const automine = values.alone ? null : await startAnvil([]);
   if (automine === null) {
     const why = values.alone ? 'not asked for' : 'not available for this machine';
     return table.say(`anvil: ${why}, no comparison`);
@@ -129,7 +129,7 @@ async function besideAnvil(): Promise<void> {
   await automine.stop();
   const slower = four.p50 / percentile(mined, 0.5);
   table.note('four validators, p50 in times of anvil automine', slower, '×', { atMost: 3 });
-  const interval = await startAnvil(18_746, ['--block-time', '0.1', '--gas-limit', '300000000']);
+  const interval = await startAnvil(['--block-time', '0.1', '--gas-limit', '300000000']);
   if (interval === null) return;
   const { single } = await measure('anvil, 100 ms blocks', interval, false, {});
   await interval.stop();

@@ -9,7 +9,6 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chainOf } from '#src/chain/genesisChain.ts';
@@ -18,6 +17,7 @@ import type { Validator } from '#src/types/validatorSet.ts';
 import { createChain } from '../../bin/commands/init.ts';
 import { createDataDir } from '../../bin/dataDir.ts';
 import { createNodeKeys } from '../../bin/nodeKeys.ts';
+import { reservePorts } from '../ports.ts';
 import { FaultyNet } from './faultyProxy.ts';
 import { fundedAddresses, fundsEach } from './payments.ts';
 
@@ -90,8 +90,8 @@ export class Cluster {
   static async create(options: ClusterOptions): Promise<Cluster> {
     const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'mpbp-chaos-'));
     const count = options.validators;
-    const ports = await freePorts(4 * count);
-    const port = (at: number) => ports[at] ?? 0;
+    const firstPort = await reservePorts(4 * count);
+    const port = (at: number) => firstPort + at;
     const members = Array.from({ length: count }, (_, at): Member => {
       const [rpcPort, p2pPort] = [port(at), port(count + at)];
       const rpc = `http://127.0.0.1:${rpcPort}`;
@@ -292,22 +292,3 @@ export function feeAccount(index: number): string {
 }
 
 /** Outside the range that the system gives to outgoing connections, and free now. */
-/** Tests run beside each other: no two processes that start together look in the same place. */
-const portRanges = 400;
-const portsEach = 50;
-
-async function freePorts(count: number): Promise<number[]> {
-  const found: number[] = [];
-  for (let port = 12_000 + (process.pid % portRanges) * portsEach; found.length < count; port++) {
-    if (await isFree(port)) found.push(port);
-  }
-  return found;
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
-}

@@ -61,8 +61,13 @@ export class World {
     const cluster = await Cluster.create({ validators, observer: observerId, environment });
     const observer = await Observer.open(cluster);
     const world = new World(cluster, observer, disks, options);
-    cluster.startAll();
-    await world.ready();
+    try {
+      cluster.startAll();
+      await world.ready();
+    } catch (error) {
+      await world.close();
+      throw error;
+    }
     world.witness.start();
     return world;
   }

@@ -1,12 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { reservePorts } from '../ports.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const program = join(root, 'bin', 'mpbp.ts');
+
+/** For validators, and for those who join later. */
+const portsEach = 10;
 
 export type Ready = {
   ready: true;
@@ -35,8 +38,8 @@ export class Devnet {
 
   static async start(extra: readonly string[] = []): Promise<Devnet> {
     const dir = join(mkdtempSync(join(tmpdir(), 'mpbp-cluster-')), 'net');
-    const rpcPort = await freePorts(8);
-    const devnet = new Devnet(dir, rpcPort, await freePorts(8), extra);
+    const rpcPort = await reservePorts(2 * portsEach);
+    const devnet = new Devnet(dir, rpcPort, rpcPort + portsEach, extra);
     await devnet.up();
     return devnet;
   }
@@ -168,21 +171,4 @@ function tryKill(pid: number, signal: NodeJS.Signals): void {
   } catch {
     // It is gone already.
   }
-}
-
-/** The first of some consecutive ports that nobody has now. */
-async function freePorts(count: number): Promise<number> {
-  for (;;) {
-    const first = 20_000 + Math.floor(Math.random() * 30_000);
-    const taken = await Promise.all(Array.from({ length: count }, (_, at) => isTaken(first + at)));
-    if (!taken.includes(true)) return first;
-  }
-}
-
-function isTaken(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(true));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(false)));
-  });
 }

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { peerIdFromSeed } from '#p2p/network.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
+import { reservePorts } from '../ports.ts';
 import type { Node } from './harness.ts';
 import {
   closeOpened,
@@ -75,7 +76,7 @@ test('a full consensus message of 2 MiB passes', async () => {
 test('four nodes that all dial each other at once settle and stay', async () => {
   const ids = [1, 2, 3, 4].map(idOf);
   // Ports have to be known before anybody dials.
-  const base = 21_000 + (process.pid % 20_000);
+  const base = await reservePorts(ids.length);
   const addresses = ids.map((_, i) => `/ip4/127.0.0.1/tcp/${base + i}`);
   const nodes = await Promise.all(
     ids.map((self, i) =>
