@@ -7,6 +7,7 @@ import { describePoolRefusal, type PoolRefusal } from '#src/pool/refusal.ts';
 import { decodeRelay, type Relay, type RelayedPayment } from '#src/pool/relay.ts';
 import type { Senders } from '#src/pool/senders.ts';
 import type { Submissions } from '#src/pool/submissions.ts';
+import { Turns } from '#src/pool/turns.ts';
 import type { Backend } from '#src/rpc/backend.ts';
 import {
   decodeEnvelope,
@@ -36,12 +37,20 @@ type Penalize = (penalty: 'drop' | 'ban', reason: string) => void;
 
 const UNRECOVERABLE = { code: 'INVALID_SIGNATURE', reason: 'recovery' } as const;
 
+/** Of clients, and as many of peers: about 3 ms each, after which agreement has its turn. */
+const paymentsPerTurnMax = 32;
+/** Of clients, and as many of peers, that wait for their turn: about a second. */
+const paymentsWaitingMax = 8_192;
+
 /** Blocks between two looks for payments that waited too long. */
 const expireEveryBlocks = 64n;
 
 /** Where payments come in, from clients, from peers and from the disk, and where they leave. */
 export class Intake {
   readonly #parts: IntakeParts;
+  readonly #clients = new Turns(paymentsPerTurnMax, paymentsWaitingMax);
+  readonly #peers = new Turns(paymentsPerTurnMax, 1);
+  #relayedWaiting = 0;
   #newestSeq = 0;
   #relayed: Promise<void> = Promise.resolve();
 
@@ -68,11 +77,13 @@ export class Intake {
   /** A client's payment. Accepted, it is kept on disk and known to the peers. */
   async submit(raw: Uint8Array): ReturnType<Backend['submit']> {
     const { chain, pool, senders, room } = this.#parts;
-    if (room.look() !== null) return refuse(diskFullRefusal);
-    if (senders.isBusy) {
+    if (senders.isBusy || this.#clients.isBusy) {
       const message = 'too many payments at once: send it again in a moment';
       return refuse({ code: 'NODE_BUSY', message });
     }
+    const later = this.#clients.take();
+    if (later !== null) await later;
+    if (room.look() !== null) return refuse(diskFullRefusal);
     const decoded = decodeEnvelope(raw, { chainId: chain.params.chainId });
     if (!decoded.ok) return refuse(described(decoded.refusal));
     const early = pool.judge(decoded.value);
@@ -88,36 +99,64 @@ export class Intake {
 
   /**
    * A peer's batch: what is new and valid goes into the pool, what cannot be right costs standing.
-   * Batches are admitted in the order in which they came.
+   * Batches are admitted in the order in which they came, a few payments at a time; what finds no
+   * room still waits where it came from, and is sent again.
    */
   relayed(message: Uint8Array, penalize: Penalize): void {
     const batch = decodeRelay(message);
     if (!batch.ok) return penalize('ban', batch.refusal.code);
     // What is lost here still waits where it came from, and is sent again.
-    if (this.#parts.senders.isBusy) return;
-    this.#relayed = this.#relayed.then(() => this.#admit(batch.value, penalize));
+    if (this.#parts.senders.isBusy || this.#relayedWaiting >= paymentsWaitingMax) return;
+    this.#relayedWaiting += batch.value.length;
+    this.#relayed = this.#relayed.then(async () => {
+      await this.#admit(batch.value, penalize);
+      this.#relayedWaiting -= batch.value.length;
+    });
   }
 
   async #admit(batch: readonly RelayedPayment[], penalize: Penalize): Promise<void> {
+    const { chain, pool, room } = this.#parts;
+    let few: RelayedPayment[] = [];
+    for (const payment of batch) {
+      if (pool.isFull || room.isFull) break;
+      if (pool.get(payment.hash) !== null || chain.locate(payment.hash) !== null) continue;
+      const later = this.#peers.take();
+      if (later === null) {
+        few.push(payment);
+        continue;
+      }
+      if (!(await this.#admitFew(few, penalize))) return;
+      few = [payment];
+      await later;
+    }
+    await this.#admitFew(few, penalize);
+  }
+
+  /** False where a peer sent what no honest one would. */
+  async #admitFew(few: readonly RelayedPayment[], penalize: Penalize): Promise<boolean> {
     const { chain, pool, relay, senders, engine, pending, room } = this.#parts;
     const { chainId } = chain.params;
     // Without room the database may be opened anew at any moment.
-    if (room.isFull) return;
+    if (room.isFull) return true;
     const envelopes: Envelope[] = [];
-    for (const { hash, raw } of batch) {
-      if (pool.get(hash) !== null || chain.locate(hash) !== null) continue;
+    let isHonest = true;
+    for (const { hash, raw } of few) {
       const decoded = decodeEnvelope(raw, { chainId, hash });
       // An honest node decoded it before it passed it on.
-      if (!decoded.ok) return penalize('ban', decoded.refusal.code);
+      if (!decoded.ok) {
+        penalize('ban', decoded.refusal.code);
+        return false;
+      }
       if (pool.judge(decoded.value) === null) envelopes.push(decoded.value);
     }
     const found = await Promise.all(envelopes.map((envelope) => senders.of(envelope)));
-    if (room.isFull) return;
+    if (room.isFull) return false;
     let added = 0;
     for (const [index, envelope] of envelopes.entries()) {
       const sender = found[index] ?? null;
       if (sender === null) {
         penalize('ban', UNRECOVERABLE.code);
+        isHonest = false;
         break;
       }
       const transaction = Object.assign(envelope, { sender });
@@ -127,6 +166,7 @@ export class Intake {
       for (const listener of pending) listener(transaction);
     }
     if (added > 0) engine.poolChanged();
+    return isHonest;
   }
 
   /** To the peers, the proposer and the disk; false where that is found full. */

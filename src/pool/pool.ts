@@ -78,6 +78,10 @@ export class Pool {
   get executable(): number {
     return this.#byHash.size - this.#gapped;
   }
+  /** Then only what replaces another, or waits behind a gap, is taken. */
+  get isFull(): boolean {
+    return this.executable >= this.#options.limits.poolTransactionsMax;
+  }
   get gapped(): number {
     return this.#gapped;
   }
@@ -213,7 +217,9 @@ export class Pool {
       return { code: 'INSUFFICIENT_FUNDS', address: sender, have: balance, need };
     }
     if (replaced !== undefined) return null;
-    if ((lane?.byNonce.size ?? 0) >= limits.senderTransactionsMax) {
+    // What closes a gap may always come: refused, it would hold up for ever what waits behind it.
+    const closes = lane !== undefined && nonce === next && gappedIn(lane) > 0;
+    if (!closes && (lane?.byNonce.size ?? 0) >= limits.senderTransactionsMax) {
       return { code: 'SENDER_LIMIT', address: sender, limit: limits.senderTransactionsMax };
     }
     if (nonce !== next && this.#gapped >= limits.gappedTransactionsMax) {

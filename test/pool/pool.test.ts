@@ -223,8 +223,16 @@ describe('replacement', () => {
 describe('limits', () => {
   it('86: a sender has so many and no more', () => {
     const scene = new Scene({ senderTransactionsMax: 3 });
-    assert.deepEqual(scene.addAll(alice, [5n, 6n, 9n, 7n]), ['ok', 'ok', 'ok', 'SENDER_LIMIT']);
+    assert.deepEqual(scene.addAll(alice, [5n, 6n, 9n, 8n]), ['ok', 'ok', 'ok', 'SENDER_LIMIT']);
     assert.equal(scene.add(pay(bob, 5n)), 'ok');
+  });
+
+  it('what closes a gap may come beyond it, or what waits behind would wait for ever', () => {
+    const scene = new Scene({ senderTransactionsMax: 3 });
+    assert.deepEqual(scene.addAll(alice, [6n, 7n, 9n]), ['ok', 'ok', 'ok']);
+    assert.deepEqual(scene.addAll(alice, [10n, 5n, 8n]), ['SENDER_LIMIT', 'ok', 'ok']);
+    assert.deepEqual(scene.counts, { size: 5, executable: 5, gapped: 0 });
+    assert.equal(scene.add(pay(alice, 10n)), 'SENDER_LIMIT');
   });
 
   it('a full pool takes no more, and says so', () => {
@@ -384,7 +392,8 @@ describe('against a model', () => {
       if (old !== undefined) {
         this.items = this.items.filter((item) => item !== old);
       } else {
-        if (this.of(sender).length >= 4) return 'SENDER_LIMIT';
+        const closes = nonce === this.next(sender) && this.of(sender).some((i) => this.isGapped(i));
+        if (!closes && this.of(sender).length >= 4) return 'SENDER_LIMIT';
         const executable = this.items.length - this.gapped();
         if (nonce === this.next(sender) ? executable >= 9 : this.gapped() >= 3) return 'POOL_FULL';
       }
