@@ -180,8 +180,9 @@ describe('a node', { timeout: 180_000 }, () => {
     socket.write('POST / HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n');
     socket.write('content-length: 9\r\n\r\n');
     await pause(200);
+    const from = cluster.log(0).length;
     child.kill('SIGTERM');
-    for (let waited = 0; !cluster.log(0).includes('"msg":"stopping"'); waited += 10) {
+    for (let waited = 0; !cluster.log(0).slice(from).includes('"msg":"stopping"'); waited += 10) {
       assert.ok(waited < 5_000);
       await pause(10);
     }
