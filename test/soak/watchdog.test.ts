@@ -29,12 +29,23 @@ function hang(what: string): Promise<{ code: number | null; signal: string | nul
   return new Promise((resolve) => {
     child.once('close', (code, signal) => resolve({ code, signal, text }));
     // A machine that slept, as far as the process can tell.
-    if (what.includes('paused')) {
-      setTimeout(() => child.kill('SIGSTOP'), 700);
-      setTimeout(() => child.kill('SIGCONT'), 2_700);
-    }
+    child.stdout.on('data', (bytes: Buffer) => {
+      if (!bytes.toString().includes('pause me')) return;
+      setTimeout(() => child.kill('SIGSTOP'), 50);
+      setTimeout(() => child.kill('SIGCONT'), 2_050);
+    });
   });
 }
+
+/** In the middle of a turn, which goes on for a moment afterwards. */
+const paused = `
+  console.log('pause me');
+  let last = performance.now();
+  for (let until = last + 400; last < until; ) {
+    const now = performance.now();
+    if (now - last > 1500) until = now + 300;
+    last = now;
+  }`;
 
 describe('the watchdog', { timeout: 60_000 }, () => {
   const cases = [
@@ -65,7 +76,7 @@ describe('the watchdog', { timeout: 60_000 }, () => {
   });
 
   it('leaves a process that was paused as a whole', async () => {
-    const { code, text } = await hang('/* paused */');
+    const { code, text } = await hang(paused);
     assert.equal(code, 0, text);
     assert.match(text, /event loop stalled/);
   });
