@@ -222,12 +222,16 @@ export class Cluster {
 
   /** A copy of the stopped validator's directory. */
   backUp(index: number): string {
-    const copy = join(this.dir, `backup${index}`);
+    const copy = this.backupOf(index);
     rmSync(copy, { recursive: true, force: true });
     // A killed node leaves its socket behind, which is no file.
     const filter = (source: string) => !source.endsWith('.sock');
     cpSync(this.#member(index).dir, copy, { recursive: true, filter });
     return copy;
+  }
+
+  backupOf(index: number): string {
+    return join(this.dir, `backup${index}`);
   }
 
   restoreFrom(copy: string, index: number): void {

@@ -5,7 +5,7 @@
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Block } from '#consensus/core/types.ts';
+import type { Block, JournalRecord } from '#consensus/core/types.ts';
 import { decodeMessage } from '#consensus/engine/codec.ts';
 import { Journal } from '#consensus/engine/journal.ts';
 import { DEFAULT_LIMITS, Network, peerIdFromSeed } from '#p2p/network.ts';
@@ -30,14 +30,17 @@ const unread = {
 
 export class Observer {
   readonly signatures: Signatures;
+  readonly #onVote: (vote: Vote) => void;
   #network: Network | null = null;
 
-  private constructor(cluster: Cluster) {
+  private constructor(cluster: Cluster, onVote: (vote: Vote) => void) {
+    this.#onVote = onVote;
     this.signatures = new Signatures(cluster.set, cluster.networkId);
   }
 
-  static async open(cluster: Cluster): Promise<Observer> {
-    const observer = new Observer(cluster);
+  /** `onVote`: told of each vote that its signer sends. */
+  static async open(cluster: Cluster, onVote: (vote: Vote) => void = () => {}): Promise<Observer> {
+    const observer = new Observer(cluster, onVote);
     observer.#network = await Network.open({
       identitySeed: seed,
       listen: [],
@@ -64,9 +67,9 @@ export class Observer {
   }
 
   /** What a stopped validator has on disk; the files are left as they are. */
-  async readJournal(dataDir: string): Promise<number> {
+  async readJournal(dataDir: string): Promise<readonly JournalRecord[]> {
     const dir = join(dataDir, 'consensus');
-    if (!existsSync(dir)) return 0;
+    if (!existsSync(dir)) return [];
     const copy = mkdtempSync(join(tmpdir(), 'mpbp-journal-'));
     try {
       cpSync(dir, copy, { recursive: true });
@@ -77,7 +80,7 @@ export class Observer {
         else this.signatures.certificate(record.certificate);
       }
       await log.close();
-      return decoded.length;
+      return decoded;
     } finally {
       rmSync(copy, { recursive: true, force: true });
     }
@@ -94,11 +97,13 @@ export class Observer {
     switch (message.t) {
       case 'proposal':
         this.signatures.vote(message.proposal.vote);
+        this.#onVote(message.proposal.vote);
         for (const certificate of message.proposal.justify)
           this.signatures.certificate(certificate);
         break;
       case 'vote':
         this.signatures.vote(message.vote);
+        this.#onVote(message.vote);
         break;
       case 'certificate':
         this.signatures.certificate(message.certificate);

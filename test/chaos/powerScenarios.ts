@@ -3,21 +3,28 @@ import assert from 'node:assert/strict';
 import { pause } from './payments.ts';
 import {
   backUp,
+  copyOf,
+  forgetful,
   measure,
   type Note,
   newBlock,
+  returnOf,
   type Scenario,
   startInAnyOrder,
+  trustNoMore,
 } from './scenarios.ts';
 import type { World } from './world.ts';
 
 const slowMs = 500;
+const agedBlocks = 1_000;
+const agedMsMax = 300_000;
 
 export const powerScenarios: readonly Scenario[] = [
   { name: 'power cut of one', validators: 4, rounds: 10, disk: 'real', play: cutOne },
   { name: 'power cut of all', validators: 4, rounds: 10, disk: 'real', play: cutAll },
   { name: 'power cut of all, lying disks', validators: 4, rounds: 5, disk: 'lies', play: cutLiars },
   { name: 'one slow disk', validators: 4, rounds: 1, disk: 'slow', play: slowDisk },
+  { name: 'copy of 1,000 blocks ago', validators: 4, rounds: 20, play: agedCopy },
 ];
 
 async function cutOne(world: World): Promise<Note> {
@@ -43,6 +50,18 @@ async function cutAll(world: World, _round: number, healMs?: number): Promise<No
   await cluster.kill(...all);
   world.cutPower(...all);
   return { ...(await startInAnyOrder(world, healMs)), 'lost KiB': world.lostBytes / 1_024 };
+}
+
+/** D8: the same copy comes back again and again, each time older. */
+async function agedCopy(world: World, round: number): Promise<Note> {
+  const { cluster, witness } = world;
+  if (round === 0) {
+    await copyOf(world);
+    await witness.above(witness.height + agedBlocks, agedMsMax);
+  } else await trustNoMore(world, forgetful);
+  await cluster.kill(forgetful);
+  cluster.restoreFrom(cluster.backupOf(forgetful), forgetful);
+  return returnOf(world);
 }
 
 /** The first validator's syncs take half a second more. */

@@ -291,9 +291,9 @@ async function oldCopyAll(world: World): Promise<Note> {
 }
 
 /** Always the same one, because it may sign no more in this epoch: a second would be one too many. */
-const forgetful = 3;
+export const forgetful = 3;
 
-async function returnOf(world: World): Promise<Note> {
+export async function returnOf(world: World): Promise<Note> {
   await world.restart(forgetful);
   const readyMs = await backUp(world);
   await pause(2_000);
@@ -308,7 +308,7 @@ async function signs({ cluster }: World): Promise<number> {
   return status.validator === null ? 0 : 1;
 }
 
-async function copyOf(world: World): Promise<string> {
+export async function copyOf(world: World): Promise<string> {
   const { cluster } = world;
   await trustNoMore(world, forgetful);
   await cluster.kill(forgetful);
@@ -320,7 +320,7 @@ async function copyOf(world: World): Promise<string> {
 }
 
 /** What it promises from now on would go with its directory; what it promised is mined first. */
-async function trustNoMore(world: World, index: number): Promise<void> {
+export async function trustNoMore(world: World, index: number): Promise<void> {
   world.cluster.distrust(index);
   await world.settle(true);
   await pause(world.random.between(300, 1_000));
