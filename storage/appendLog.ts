@@ -20,7 +20,6 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readFileSync,
   renameSync,
   unlinkSync,
   write,
@@ -30,7 +29,7 @@ import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { syncs } from '#src/lib/measures.ts';
-import { diskFailure } from './diskFailure.ts';
+import { diskFailure, readWhole } from './diskFailure.ts';
 import { isDiskFull, type Writes, writesAtOnce } from './room.ts';
 import { DamageError } from './shelf.ts';
 
@@ -258,7 +257,7 @@ function readSegment(
   path: string,
   before: number,
 ): { records: LogRecord[]; size: number; torn: boolean } {
-  const bytes = readFileSync(path);
+  const bytes = readWhole(path);
   const records: LogRecord[] = [];
   let at = 0;
   let last = before;

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 
 const SAID: Readonly<Record<string, string>> = {
@@ -17,4 +18,13 @@ export function diskFailure(error: unknown, path: string): unknown {
   const exit = code === 'EACCES' || code === 'EPERM' ? EXIT.permission : EXIT.io;
   const said = SAID[code] ?? error.message;
   return new UserError(exit, `${path}: ${said} (${code})`, { cause: error });
+}
+
+/** A file that is missing is the caller's business, any other failure is the disk's. */
+export function readWhole(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw (error as { code?: string }).code === 'ENOENT' ? error : diskFailure(error, path);
+  }
 }

@@ -7,9 +7,10 @@
  * is lost in the middle shows. What is lost at the end shows by the mark (`levelShelf.ts`).
  * Formats: LevelDB 1.20, doc/log_format.md and db/version_edit.cc.
  */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { maskedCrc32c } from '#src/crypto/crc32c.ts';
+import { readWhole } from './diskFailure.ts';
 import { Cursor, checkTable } from './levelTable.ts';
 import { DamageError } from './shelf.ts';
 
@@ -43,7 +44,7 @@ export function checkLevelFiles(dir: string): TableFile[] {
 export function checkTableFile({ path, smallest, largest }: TableFile): boolean {
   let file: Buffer;
   try {
-    file = readFileSync(path);
+    file = readWhole(path);
   } catch (error) {
     if ((error as { code?: string }).code === 'ENOENT') return false;
     throw error;
@@ -69,12 +70,12 @@ const TAG = {
 function readVersion(dir: string): Version {
   const current = join(dir, 'CURRENT');
   if (!existsSync(current)) throw new DamageError(`${current}: missing`);
-  const name = readFileSync(current, 'latin1');
+  const name = readWhole(current).toString('latin1');
   if (!/^MANIFEST-\d{6,}\n$/.test(name)) throw new DamageError(`${current}: names no MANIFEST`);
   const manifest = join(dir, name.trimEnd());
   if (!existsSync(manifest)) throw new DamageError(`${manifest}: missing`);
   const version: Version = { logNumber: 0, lastSeq: 0n, tables: new Map() };
-  const records = readLog(readFileSync(manifest), manifest);
+  const records = readLog(readWhole(manifest), manifest);
   if (records.length === 0) throw new DamageError(`${manifest}: empty`);
   for (const record of records) applyEdit(version, record, dir, manifest);
   return version;
@@ -134,7 +135,7 @@ function checkLogs(dir: string, { logNumber, lastSeq }: Version): void {
   let next: bigint | null = null;
   for (const number of numbers) {
     const path = pathOf(number);
-    for (const batch of readLog(readFileSync(path), path)) {
+    for (const batch of readLog(readWhole(path), path)) {
       if (batch.length < BATCH_HEAD_BYTES) throw new DamageError(`${path}: a batch is too short`);
       const seq = batch.readBigUInt64LE(0);
       const isNext = next === null ? seq <= lastSeq + 1n : seq === next;

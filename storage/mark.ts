@@ -3,9 +3,9 @@
  * back to an earlier state has fewer. Written behind each synced batch and not synced itself: after
  * a power cut it may be late, but never ahead. `u64 batches, u32 CRC-32 of them`, big-endian.
  */
-import { closeSync, constants, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { diskFailure } from './diskFailure.ts';
+import { diskFailure, readWhole } from './diskFailure.ts';
 import { isDiskFull } from './room.ts';
 
 const MARK_BYTES = 12;
@@ -42,7 +42,7 @@ export class Mark {
 export function readMark(path: string): bigint {
   let bytes: Buffer;
   try {
-    bytes = readFileSync(path);
+    bytes = readWhole(path);
   } catch (error) {
     if ((error as { code?: string }).code === 'ENOENT') return 0n;
     throw error;

@@ -8,6 +8,8 @@
  *                 system writes names in order, and a sync takes all earlier ones along)
  * MPBP_CUT_SYNC   `off`: a sync says it was done and does nothing, like a disk that lies
  * MPBP_CUT_SLOW   milliseconds that each sync takes more
+ * MPBP_CUT_FAULTS a file; while it is there, its lines `WHAT ERROR PATH` make every sync, write or
+ *                 read of a file below the root fail whose path has PATH in it
  *
  * Writes themselves are left alone: after SIGKILL the tester puts the durable copies in place of
  * the files. Only what was appended since the last sync is copied, because everything that is
@@ -24,6 +26,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -84,17 +88,42 @@ static void keep_names(const char *root, const char *store) {
   if (fclose(out) != 0 || rename(next, names) != 0) broken(names);
 }
 
+/* 1 where the file is below the root; its path then. */
+static int is_ours(int fd, char path[PATH_MAX]) {
+  const char *root = getenv("MPBP_CUT_ROOT");
+  char link_path[64];
+  if (root == NULL) return 0;
+  snprintf(link_path, sizeof link_path, "/proc/self/fd/%d", fd);
+  ssize_t length = readlink(link_path, path, PATH_MAX - 1);
+  if (length < 0) return 0;
+  path[length] = 0;
+  return strncmp(path, root, strlen(root)) == 0;
+}
+
+/* The error with which this has to fail, or 0. */
+static int fault(int fd, const char *what) {
+  const char *faults = getenv("MPBP_CUT_FAULTS");
+  char path[PATH_MAX], bytes[1024], of[16], part[256];
+  if (faults == NULL || access(faults, F_OK) != 0 || !is_ours(fd, path)) return 0;
+  int in = open(faults, O_RDONLY | O_CLOEXEC), error = 0;
+  if (in < 0) return 0;
+  ssize_t length = syscall(SYS_read, in, bytes, sizeof bytes - 1);
+  close(in);
+  bytes[length < 0 ? 0 : length] = 0;
+  for (char *line = strtok(bytes, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+    int found = 0;
+    if (sscanf(line, "%15s %d %255s", of, &found, part) != 3) continue;
+    if (strcmp(of, what) == 0 && strstr(path, part) != NULL) error = found;
+  }
+  return error;
+}
+
 /* 1 where the file is none of ours. */
 static int durable(int fd) {
   const char *root = getenv("MPBP_CUT_ROOT"), *store = getenv("MPBP_CUT_STORE");
   const char *sync = getenv("MPBP_CUT_SYNC"), *slow = getenv("MPBP_CUT_SLOW");
-  char link_path[64], path[PATH_MAX];
-  if (root == NULL || store == NULL) return 1;
-  snprintf(link_path, sizeof link_path, "/proc/self/fd/%d", fd);
-  ssize_t length = readlink(link_path, path, sizeof path - 1);
-  if (length < 0) return 1;
-  path[length] = 0;
-  if (strncmp(path, root, strlen(root)) != 0) return 1;
+  char path[PATH_MAX];
+  if (store == NULL || !is_ours(fd, path)) return 1;
   if (slow != NULL && atol(slow) > 0) {
     long ms = atol(slow);
     struct timespec wait = {ms / 1000, (ms % 1000) * 1000000};
@@ -110,16 +139,71 @@ static int durable(int fd) {
   return 0;
 }
 
+/* Calls the real one, unless the disk is to fail. */
+#define FAULTY(what, fd)                                                       \
+  int error = fault(fd, what);                                                 \
+  if (error != 0) {                                                            \
+    errno = error;                                                             \
+    return -1;                                                                 \
+  }
+
+#define REAL(name, type)                                                       \
+  static type;                                                                 \
+  if (real == NULL) real = dlsym(RTLD_NEXT, name)
+
 int fsync(int fd) {
-  static int (*real)(int);
+  FAULTY("sync", fd)
   if (durable(fd) == 0) return 0;
-  if (real == NULL) real = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+  REAL("fsync", int (*real)(int));
   return real(fd);
 }
 
 int fdatasync(int fd) {
-  static int (*real)(int);
+  FAULTY("sync", fd)
   if (durable(fd) == 0) return 0;
-  if (real == NULL) real = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
+  REAL("fdatasync", int (*real)(int));
   return real(fd);
+}
+
+/* How LevelDB's logs reach the system. */
+int fflush_unlocked(FILE *file) {
+  FAULTY("write", fileno_unlocked(file))
+  REAL("fflush_unlocked", int (*real)(FILE *));
+  return real(file);
+}
+
+ssize_t write(int fd, const void *bytes, size_t count) {
+  FAULTY("write", fd)
+  REAL("write", ssize_t (*real)(int, const void *, size_t));
+  return real(fd, bytes, count);
+}
+
+ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t at) {
+  FAULTY("write", fd)
+  REAL("pwrite64", ssize_t (*real)(int, const void *, size_t, off64_t));
+  return real(fd, bytes, count, at);
+}
+
+ssize_t pwrite(int fd, const void *bytes, size_t count, off_t at) {
+  FAULTY("write", fd)
+  REAL("pwrite", ssize_t (*real)(int, const void *, size_t, off_t));
+  return real(fd, bytes, count, at);
+}
+
+ssize_t read(int fd, void *bytes, size_t count) {
+  FAULTY("read", fd)
+  REAL("read", ssize_t (*real)(int, void *, size_t));
+  return real(fd, bytes, count);
+}
+
+ssize_t pread64(int fd, void *bytes, size_t count, off64_t at) {
+  FAULTY("read", fd)
+  REAL("pread64", ssize_t (*real)(int, void *, size_t, off64_t));
+  return real(fd, bytes, count, at);
+}
+
+ssize_t pread(int fd, void *bytes, size_t count, off_t at) {
+  FAULTY("read", fd)
+  REAL("pread", ssize_t (*real)(int, void *, size_t, off_t));
+  return real(fd, bytes, count, at);
 }

@@ -43,6 +43,7 @@ export function buildShim(): string | null {
 export class Disk {
   readonly #root: string;
   readonly #store: string;
+  readonly #faults: string;
   readonly #shim: string;
   readonly #syncing: Syncing;
   /** That a sync takes more; holds from the next start. */
@@ -56,6 +57,7 @@ export class Disk {
     this.#syncing = syncing;
     this.slowMs = slowMs;
     this.#store = `${root}.durable`;
+    this.#faults = `${root}.faults`;
     this.settle();
   }
 
@@ -65,9 +67,16 @@ export class Disk {
       MPBP_CUT_ROOT: this.#root,
       MPBP_CUT_STORE: this.#store,
       MPBP_CUT_SYNC: this.#syncing,
+      MPBP_CUT_FAULTS: this.#faults,
       MPBP_CUT_SLOW: `${this.slowMs}`,
       UV_USE_IO_URING: '0',
     };
+  }
+
+  /** `WHAT ERROR PATH`, as powerCut.c says, at once; null: the disk is sound again. */
+  fail(fault: string | null): void {
+    if (fault === null) rmSync(this.#faults, { force: true });
+    else writeFileSync(this.#faults, `${fault}\n`);
   }
 
   /** Everything that is there is on the disk: after a clean start, and after a cut. */

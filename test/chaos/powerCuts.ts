@@ -18,6 +18,8 @@ const payers = Array.from({ length: 6 }, (_, at) => mnemonicToAccount(words, { a
 /** Payments that are final before the power goes, and how long it then still lasts. */
 const finalMin = 4;
 const lastsMsMax = 300;
+/** From a fault of the disk to the end of the process. */
+const endMsMax = 10_000;
 
 export type CutReport = {
   cuts: number;
@@ -78,21 +80,27 @@ export class LoneValidator {
   /** It starts, has to have what it promised before, is paid, and loses its power. */
   async cut(): Promise<void> {
     if (!(await this.#start())) return;
-    await this.#checkReceipts();
-    this.#heard.length = 0;
-    const paying = new AbortController();
-    const payments = payers.map((_, at) => this.#pay(at, paying.signal));
-    const enough = this.#receipts.length + finalMin;
-    await until('some payments are final', async () => this.#receipts.length >= enough);
-    await pause(this.#random.between(0, lastsMsMax));
-    await this.#cluster.kill(0);
-    paying.abort();
-    await Promise.all(payments);
+    await this.#whilePaid(() => this.#cluster.kill(0));
     this.#disk.cut(this.#random);
     await this.#checkJournal();
     this.report.cuts++;
     this.report.final = this.#receipts.length;
     this.report.lostBytes = this.#disk.lostBytes;
+  }
+
+  /** It runs, or starts, on a disk with this fault (powerCut.c): its exit code and last lines. */
+  async breakDisk(when: 'running' | 'starting', fault: string): Promise<string> {
+    const { deaths } = this.#cluster;
+    const end = async () => {
+      this.#disk.fail(fault);
+      if (when === 'starting') this.#cluster.start(0);
+      await until('it ends', async () => deaths.length > 0, endMsMax).catch(() => {});
+    };
+    if (when === 'starting') await end();
+    else if (await this.#start()) await this.#whilePaid(end);
+    await this.#cluster.kill(0);
+    this.#disk.fail(null);
+    return deaths.splice(0).join();
   }
 
   /** Once more up, and down as an operator does it. */
@@ -121,6 +129,19 @@ export class LoneValidator {
     });
     this.report.broken.push(...this.#cluster.deaths.splice(0));
     return isUp();
+  }
+
+  async #whilePaid(end: () => Promise<void>): Promise<void> {
+    await this.#checkReceipts();
+    this.#heard.length = 0;
+    const paying = new AbortController();
+    const payments = payers.map((_, at) => this.#pay(at, paying.signal));
+    const enough = this.#receipts.length + finalMin;
+    await until('some payments are final', async () => this.#receipts.length >= enough);
+    await pause(this.#random.between(0, lastsMsMax));
+    await end();
+    paying.abort();
+    await Promise.all(payments);
   }
 
   async #pay(at: number, signal: AbortSignal): Promise<void> {
