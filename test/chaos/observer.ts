@@ -127,6 +127,9 @@ export class Signatures {
   readonly conflicts: string[] = [];
   /** Distinct signed statements. */
   votes = 0;
+  /** When the first vote for a block of each view was heard, on the monotonic clock. */
+  readonly proposedAt: number[] = [];
+  #newestView = 0;
   /** By signer, how many of them. */
   readonly votesOf = new Map<number, number>();
   forged = 0;
@@ -160,6 +163,10 @@ export class Signatures {
       return;
     }
     this.votes++;
+    if (kind === VoteKind.Notarize && view > this.#newestView) {
+      this.#newestView = view;
+      this.proposedAt.push(performance.now());
+    }
     this.votesOf.set(signer, (this.votesOf.get(signer) ?? 0) + 1);
     if (known !== undefined) this.conflicts.push(`signer ${signer}: ${known} and ${key}`);
     this.#seen.set(slot(kind), key);
