@@ -12,20 +12,17 @@ import type { Address } from '#src/types/address.ts';
 import { type Block, decodeBlockHeader, encodeBlock, rawTransactionsIn } from '#src/types/block.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { hashHeader } from '#src/types/header.ts';
-import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asHeight, asView } from '#src/types/units.ts';
 
 /** With fewer that could be included nothing is built ahead. */
 const preparedPaymentsMin = 64;
 
 /**
- * How long payments are put into one block. Everybody else executes it too, and finds the senders
- * that are new there, while a view's timers run: on a machine that is busy a block that fills the
- * gas limit would be given up view after view, and nothing would ever be final.
+ * How long payments are executed for one block. Everybody else executes it too, and finds the
+ * senders that are new there, while a view's timers run: on a machine that is busy a block that
+ * fills the gas limit would be given up view after view, and nothing would ever be final.
  */
 const fillMsMax = 25;
-/** Payments between two looks at the clock, and in a block at least. */
-const fillStep = 16;
 
 /** The chain and the pool as agreement sees them: blocks with a few numbers, and bytes. */
 export function ledgerPort(chain: Chain, pool: Pool, senders: Senders, log: Log): Ledger {
@@ -58,8 +55,8 @@ export function ledgerPort(chain: Chain, pool: Pool, senders: Senders, log: Log)
     const nonceIn = (state: StateReader) => (address: Address) =>
       state.account(address)?.nonce ?? 0n;
     const candidates = (state: StateReader) =>
-      withPayments ? forAMoment(pool.executableFrom(nonceIn(state))) : [];
-    return chain.build(parent.hash, fields, candidates, mayBeEmpty);
+      withPayments ? pool.executableFrom(nonceIn(state)) : [];
+    return chain.build(parent.hash, fields, candidates, mayBeEmpty, forAMoment());
   };
   let prepared: (PrepareRequest & { readonly block: Block }) | null = null;
   const takePrepared = ({ parent, view, parentView, proposer }: BuildRequest): Block | null => {
@@ -144,14 +141,10 @@ export function ledgerPort(chain: Chain, pool: Pool, senders: Senders, log: Log)
   };
 }
 
-function* forAMoment(candidates: Iterable<SignedTransaction>): Generator<SignedTransaction> {
+/** True until it is time to stop. */
+function forAMoment(): () => boolean {
   const until = performance.now() + fillMsMax;
-  let given = 0;
-  for (const candidate of candidates) {
-    if (given % fillStep === 0 && given > 0 && performance.now() > until) return;
-    given++;
-    yield candidate;
-  }
+  return () => performance.now() < until;
 }
 
 /** Up to the limits, then on to the next block that has its own certificate. */

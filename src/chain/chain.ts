@@ -157,12 +157,13 @@ export class Chain {
     return decodeBlock(bytes, { chainId, known: this.#options.known });
   }
 
-  /** A block on this parent, with as many candidates as fit; null where none does. */
+  /** A block on this parent, with as many candidates as fit while `goOn`; null where none does. */
   build(
     parentHash: Hash,
     fields: ProposerFields,
     candidates: (state: StateReader) => Iterable<SignedTransaction>,
     mayBeEmpty: boolean,
+    goOn: () => boolean = () => true,
   ): Block | null {
     const parent = this.#parentOf(parentHash);
     if (parent === null) return null;
@@ -172,6 +173,7 @@ export class Chain {
       parent.state,
       context,
       candidates(parent.state),
+      goOn,
     );
     if (transactions.length === 0 && !mayBeEmpty) return null;
     const root = transactionsRoot(transactions);

@@ -77,15 +77,19 @@ export function executeBlock(
   return accept(run.finish());
 }
 
+/** Transactions between two questions whether to go on; as many are in a block at least. */
+const lookEvery = 16;
+
 /**
- * The proposer's way: as many of the candidates as fit, in the order that the rule demands. A
- * sender's candidates come in order of nonce; one that cannot be included takes the later ones of
+ * The proposer's way: as many of the candidates as fit, in the order that the rule demands, until
+ * the caller says that it is enough. A sender's candidates come in order of nonce; one that cannot be included takes the later ones of
  * its sender with it.
  */
 export function assembleBlock(
   parent: StateReader,
   context: BlockContext,
   candidates: Iterable<SignedTransaction>,
+  goOn: () => boolean = () => true,
 ): { transactions: SignedTransaction[]; outcome: Outcome } {
   const lanes = new Lanes(context.rules);
   const closed = new Set<Address>();
@@ -100,6 +104,8 @@ export function assembleBlock(
   const transactions: SignedTransaction[] = [];
   const failed = new Set<Address>();
   for (const transaction of orderTransactions(context.parentHash, chosen)) {
+    const isTime = transactions.length % lookEvery === 0 && transactions.length > 0;
+    if (isTime && !goOn()) break;
     if (failed.has(transaction.sender)) continue;
     if (run.apply(transaction) === null) transactions.push(transaction);
     else failed.add(transaction.sender);

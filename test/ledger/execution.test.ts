@@ -417,6 +417,17 @@ describe('lanes', () => {
     assert.equal(built.transactions.length, 3 + payments.length);
   });
 
+  it('ends a block when the proposer has no more time, and the block is valid', () => {
+    const candidates = people.flatMap((from) =>
+      [0n, 1n, 2n, 3n, 4n, 5n, 6n, 7n].map((nonce) => payment(from, { nonce })),
+    );
+    const whole = assembleBlock(state, context, candidates).transactions;
+    const part = assembleBlock(state, context, candidates, () => false).transactions;
+    assert.ok(part.length > 0 && part.length < whole.length, `${part.length}`);
+    assert.deepEqual(part, whole.slice(0, part.length));
+    assert.ok(executeBlock(state, context, part).ok);
+  });
+
   it('a sender whose payment does not fit has no later one in the block', () => {
     const [first, second, third] = [
       { gasLimit: asGas(900_000n) },
