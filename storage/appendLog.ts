@@ -38,7 +38,8 @@ const syncData = promisify(fdatasync);
 
 const HEAD_BYTES = 24;
 export const recordBytesMax = 16 * 1024 * 1024;
-const segmentBytesMax = 16 * 1024 * 1024;
+/** A log is cut by whole segments: at a start this much may have to be read in vain. */
+const segmentBytesMax = 2 * 1024 * 1024;
 
 export type LogRecord = { readonly seq: number; readonly payload: Uint8Array };
 
@@ -104,7 +105,7 @@ export class AppendLog {
       const read = readSegment(path, records.at(-1)?.seq ?? first - 1);
       const isLast = index === segments.length - 1;
       if (read.torn && !isLast) throw new DamageError(`${path}: damaged before its end`);
-      records.push(...read.records);
+      for (const record of read.records) records.push(record);
       size = read.size;
     }
     return { segments, records, size };

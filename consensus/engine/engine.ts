@@ -24,7 +24,7 @@ import { answerRange, CatchUp } from './catchUp.ts';
 import { decodeMessage, encodeMessage, encodeStoredBlock, type Gate, UNWANTED } from './codec.ts';
 import { Commits } from './commits.ts';
 import { makeGate } from './gate.ts';
-import { isAfter, Journal, type Position, positionOf, type RecordLog } from './journal.ts';
+import { Journal, type Position, type RecordLog } from './journal.ts';
 import { membershipOf, warnOfAbstention, warnOfLostJournal } from './membership.ts';
 import { epochOf, OtherEpochs } from './otherEpochs.ts';
 import type { EngineStatus, Ledger, Net, Signer, Waiting } from './ports.ts';
@@ -83,14 +83,15 @@ export class Engine {
     this.#options = options;
     this.#alarm = new Alarm(options.clock, () => this.#push({ t: 'tick' }));
     this.#journal = new Journal(journal.log, ledger);
-    const records = this.#journal.read(journal.records);
+    const { epoch, set } = ledger.electorate;
+    const floor = { epoch, view: ledger.floor.view };
+    const records = this.#journal.read(journal.records, floor);
     const { seqMin, isAccepted } = journal;
     const isLost = journal.records.length === 0 || this.#journal.lastSeq < seqMin;
     if (isLost && options.signers.length > 0) {
       if (!isAccepted) warnOfLostJournal(log, this.#journal.lastSeq, seqMin);
       this.#journal.beginAfterLoss(seqMin, isAccepted);
     } else if (isAccepted) this.#journal.signAgain();
-    const { epoch, set } = ledger.electorate;
     this.#verifier = new Verifier(set, epoch, networkId);
     this.#core = new Core(this.#coreOptions(), ledger.floor, ledger.floorCertificate);
     this.#ahead = new Ahead(this.#core, ledger, options.clock, options.isStalled);
@@ -119,11 +120,7 @@ export class Engine {
       catchUp: (to) => this.#fetchTo(to),
       pass: (from, message) => this.#push({ t: 'message', from, message }),
     });
-    const floor = { epoch, view: ledger.floor.view };
-    for (const record of records) {
-      if (!isAfter(positionOf(record), floor)) continue;
-      this.#core.restore(record);
-    }
+    for (const record of records) this.#core.restore(record);
   }
 
   /** Begins, or goes on after a stall; whoever is connected is then told anew. */

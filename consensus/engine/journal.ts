@@ -1,7 +1,7 @@
 import type { Block, JournalRecord } from '#consensus/core/types.ts';
 import { concatBytes, uintToBytes } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
-import { decodeCertificate, encodeCertificate } from '#src/types/certificate.ts';
+import { type Certificate, decodeCertificate, encodeCertificate } from '#src/types/certificate.ts';
 import { hashFromBytes, hashToBytes } from '#src/types/hash.ts';
 import { asEpoch, asView, type Epoch, type View } from '#src/types/units.ts';
 import type { VoteKind } from '#src/types/vote.ts';
@@ -54,8 +54,14 @@ export class Journal {
     return this.#log.lastSeq;
   }
 
-  /** Decodes what the log held. A record passed its checksum, so a bad one is damage or our bug. */
-  read(records: readonly { seq: number; payload: Uint8Array }[]): JournalRecord[] {
+  /**
+   * Decodes what the log held about views after this one. A record passed its checksum, so a bad one
+   * is damage or our bug.
+   */
+  read(
+    records: readonly { seq: number; payload: Uint8Array }[],
+    after: Position | null = null,
+  ): JournalRecord[] {
     return records.flatMap(({ seq, payload }) => {
       if (payload[0] === BEGIN) {
         this.#abstention = null;
@@ -65,6 +71,8 @@ export class Journal {
         this.#abstention = { seq, through: decodeAbstention(payload) };
         return [];
       }
+      // Of what is final the log still has much, and its blocks would be dear to decode.
+      if (after !== null && !isAfter(positionIn(payload), after)) return [];
       const record = decodeRecord(payload, this.#blocks);
       this.#mark(record, seq);
       return [record];
@@ -186,14 +194,31 @@ function decodeAbstention(payload: Uint8Array): Abstention {
   return epoch === UNTIL_RECALLED ? 'until recalled' : asEpoch(Number(epoch));
 }
 
+function decodeKeptCertificate(payload: Uint8Array): Certificate {
+  const certificate = decodeCertificate(payload.subarray(1));
+  assert(certificate.ok, 'a certificate in the journal is well formed');
+  return certificate.value;
+}
+
+function wordsOfVote(payload: Uint8Array): DataView {
+  assert(payload[0] === VOTE && payload.length >= VOTE_HEAD_BYTES, 'a journal record has a type');
+  return new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+}
+
+function positionIn(payload: Uint8Array): Position {
+  if (payload[0] === CERTIFICATE) return decodeKeptCertificate(payload).statement;
+  const words = wordsOfVote(payload);
+  return {
+    epoch: asEpoch(Number(words.getBigUint64(2))),
+    view: asView(Number(words.getBigUint64(10))),
+  };
+}
+
 function decodeRecord(payload: Uint8Array, blocks: BlockCodec): JournalRecord {
   if (payload[0] === CERTIFICATE) {
-    const certificate = decodeCertificate(payload.subarray(1));
-    assert(certificate.ok, 'a certificate in the journal is well formed');
-    return { t: 'certificate', certificate: certificate.value };
+    return { t: 'certificate', certificate: decodeKeptCertificate(payload) };
   }
-  assert(payload[0] === VOTE && payload.length >= VOTE_HEAD_BYTES, 'a journal record has a type');
-  const words = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  const words = wordsOfVote(payload);
   const blockBytes = payload.subarray(VOTE_HEAD_BYTES);
   let block: Block | null = null;
   if (blockBytes.length > 0) {
@@ -203,8 +228,7 @@ function decodeRecord(payload: Uint8Array, blocks: BlockCodec): JournalRecord {
   }
   const statement = {
     kind: words.getUint8(1) as VoteKind,
-    epoch: asEpoch(Number(words.getBigUint64(2))),
-    view: asView(Number(words.getBigUint64(10))),
+    ...positionIn(payload),
     parentView: asView(Number(words.getBigUint64(18))),
     blockHash: hashFromBytes(payload.slice(26, 58)),
   };

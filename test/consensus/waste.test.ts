@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { Block, Message } from '#consensus/core/types.ts';
 import { CatchUp } from '#consensus/engine/catchUp.ts';
-import { Journal, journalBegin } from '#consensus/engine/journal.ts';
+import { Journal, journalBegin, type RecordLog } from '#consensus/engine/journal.ts';
 import type { Ledger } from '#consensus/engine/ports.ts';
 import { Verifier } from '#consensus/engine/verifier.ts';
 import { mustVerify, withoutWaste } from '#consensus/engine/waste.ts';
@@ -219,6 +219,39 @@ describe('answers to catch-up', () => {
     );
     await catchUp.run({ epoch: 0 as Epoch, view: 1 as View });
     assert.deepEqual(penalties, []);
+    await rig.engine.stop();
+  });
+});
+
+describe('a journal at a start', () => {
+  it('decodes no block of a view that is final', async () => {
+    const rig = new Rig({ leadsFirst: false });
+    const decoded: number[] = [];
+    const blocks = {
+      ...rig.ledger,
+      decode: (bytes: Uint8Array) => {
+        const block = rig.ledger.decode(bytes);
+        if (block.ok) decoded.push(block.value.view);
+        return block;
+      },
+    };
+    const records = [5, 6, 7].map((view) => {
+      const block = makeBlock({ view: view as View, proposer: 0 });
+      const statement = { ...statementOf(VoteKind.Notarize, block), view: view as View };
+      const payloads: Uint8Array[] = [];
+      const log = { append: (payload: Uint8Array) => payloads.push(payload) };
+      const vote = rig.sign(rig.me, statement);
+      new Journal(log as unknown as RecordLog, blocks).append({ t: 'vote', vote, block });
+      return { seq: view, payload: payloads[0] ?? new Uint8Array(0) };
+    });
+    const journal = new Journal({} as RecordLog, blocks);
+    const read = journal.read(records, { epoch: 0 as Epoch, view: 6 as View });
+    assert.deepEqual(decoded, [7]);
+    assert.deepEqual(
+      read.map((record) => record.t === 'vote' && record.vote.statement.view),
+      [7],
+    );
+    assert.equal(journal.read(records).length, 3, 'all, where nobody says from where on');
     await rig.engine.stop();
   });
 });
