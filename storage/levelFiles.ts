@@ -143,14 +143,14 @@ function checkLogs(dir: string, { logNumber, lastSeq }: Version): void {
       next = seq + BigInt(batch.readUInt32LE(8));
     }
   }
-  if (next !== null && next <= lastSeq) {
-    throw new DamageError(`${pathOf(numbers.at(-1) ?? 0)}: batches after ${next} are missing`);
-  }
+  // No word on `next <= lastSeq`: a batch that met a full disk has its numbers all the same, and the
+  // MANIFEST knows of them as soon as a compaction ends. What is lost at the end the mark tells.
 }
 
 /**
- * The records of a log. Half a record at the very end is what a power cut leaves; a bad one
- * with a good one behind it is damage.
+ * The records of a log. Part of a record at the very end is what a power cut leaves, and not only its
+ * beginning: a disk takes the pages of what was not synced in any order. Each record is synced before
+ * the next one begins, so that a bad one with the start of another behind it is damage.
  */
 function readLog(bytes: Buffer, path: string): Buffer[] {
   const records: Buffer[] = [];
@@ -163,10 +163,8 @@ function readLog(bytes: Buffer, path: string): Buffer[] {
       continue;
     }
     const fragment = readFragment(bytes, at);
-    const isStart = fragment?.type === FULL || fragment?.type === FIRST;
-    if (fragment === null || isStart !== (parts.length === 0)) {
-      const later = findFragment(bytes, at + 1);
-      if (later === null) return records;
+    if (fragment === null || isStart(fragment) !== (parts.length === 0)) {
+      if (!hasStart(bytes, at)) return records;
       throw new DamageError(`${path}: damaged at byte ${at}`);
     }
     parts.push(fragment.data);
@@ -192,12 +190,16 @@ function readFragment(bytes: Buffer, at: number): Fragment | null {
   return { type, data: bytes.subarray(at + HEADER_BYTES, end) };
 }
 
-/** Anywhere in the rest of this block, and where later blocks begin. */
-function findFragment(bytes: Buffer, from: number): Fragment | null {
-  const blockEnd = from - (from % BLOCK_BYTES) + BLOCK_BYTES;
-  for (let at = from; at < bytes.length; at += at < blockEnd ? 1 : BLOCK_BYTES) {
+function isStart({ type }: Fragment): boolean {
+  return type === FULL || type === FIRST;
+}
+
+/** Whether a record begins anywhere in the rest; what is whole and begins none is passed over. */
+function hasStart(bytes: Buffer, from: number): boolean {
+  for (let at = from; at < bytes.length; ) {
     const fragment = readFragment(bytes, at);
-    if (fragment !== null) return fragment;
+    if (fragment !== null && isStart(fragment)) return true;
+    at += fragment === null ? 1 : HEADER_BYTES + fragment.data.length;
   }
-  return null;
+  return false;
 }

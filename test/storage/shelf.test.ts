@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +10,7 @@ import { EXIT, UserError } from '#src/lib/failure.ts';
 import { LevelShelf } from '#storage/levelShelf.ts';
 import { MemoryShelf } from '#storage/memoryShelf.ts';
 import { DamageError, seal, storageKey, unseal } from '#storage/shelf.ts';
+import { SmallDisk } from '../damage/smallDisk.ts';
 import { shelfContract } from './shelf.contract.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'mpbp-shelf-'));
@@ -168,6 +170,62 @@ describe('the files of a LevelDB directory', () => {
     const again = await LevelShelf.open(path);
     assert.deepEqual(again.get('meta', utf8('a')), utf8('1'));
     await again.close();
+  });
+
+  it('may end in a record of which the disk took later pages and not the first', async () => {
+    const path = fresh();
+    const shelf = await LevelShelf.create(path);
+    await shelf.write([{ table: 'meta', key: utf8('a'), value: utf8('1') }]);
+    const mark = readFileSync(`${path}.mark`);
+    const log = named(path, /\.log$/);
+    const synced = readFileSync(log).length;
+    // Over several of the log's blocks.
+    await shelf.write([{ table: 'blocks', key: utf8('b'), value: new Uint8Array(100_000) }]);
+    await shelf.close();
+    writeFileSync(log, readFileSync(log).fill(0, synced, 8_192));
+    const lost = fresh();
+    cpSync(path, lost, { recursive: true });
+    cpSync(`${path}.mark`, `${lost}.mark`);
+    await assert.rejects(LevelShelf.open(lost), damagedWith(/1 batches, but took 2/), 'synced');
+    writeFileSync(`${path}.mark`, mark);
+    const again = await LevelShelf.open(path);
+    assert.deepEqual(again.get('meta', utf8('a')), utf8('1'));
+    assert.equal(again.get('blocks', utf8('b')), null);
+    await again.close();
+  });
+
+  it('are sound after a write that met a full disk and a compaction behind it', async (test) => {
+    const dir = fresh();
+    const disk = SmallDisk.mount(dir, 32);
+    if (disk === null) return test.skip('mounting is not permitted');
+    const path = join(dir, 'chain');
+    const copy = fresh();
+    const db = new Level<Uint8Array, Uint8Array>(path, encodings);
+    try {
+      await db.open({ writeBufferSize: 64 * 1024 });
+      const key = (n: number) => utf8(`${n % 600}`.padStart(4, '0'));
+      // Tables over the same keys: reads of one go through others, which asks for a compaction.
+      for (let n = 0; n < 1_200; n += 2) {
+        const at = n < 600 ? n : n + 1;
+        await db.put(key(at), randomBytes(1_000), { sync: true } as object);
+      }
+      disk.fill(0);
+      await assert.rejects(db.put(key(0), randomBytes(100_000), { sync: true } as object));
+      disk.clear();
+      const edits = () => readFileSync(named(path, /^MANIFEST/)).length;
+      const before = edits();
+      for (let n = 0; n < 400_000 && edits() === before; n++) {
+        db.getSync(key(n));
+        if (n % 1_000 === 0) await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      assert.notEqual(edits(), before, 'a compaction has ended');
+      // As after a kill.
+      cpSync(path, copy, { recursive: true });
+    } finally {
+      await db.close();
+      disk.unmount();
+    }
+    await (await LevelShelf.open(copy)).close();
   });
 });
 
