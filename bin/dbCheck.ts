@@ -1,9 +1,11 @@
 /**
  * Everything in a stopped node's database that can be checked without executing the chain again:
  * the files as LevelDB wrote them, the checksum of every value, the links from genesis, what every
- * index says of every block, and the whole state against the newest header. `mpbp audit replay`
- * executes, too.
+ * index says of every block, the whole state against the newest header, and that header against the
+ * validators, epoch by epoch from genesis: a backup may come from anybody. No header vouches for
+ * senders and histories, which `mpbp audit replay` recomputes, nor for what is kept of the past.
  */
+import { provenFinal } from '#src/chain/final.ts';
 import type { ChainParams } from '#src/chain/params.ts';
 import { keccak256 } from '#src/crypto/keccak.ts';
 import { decodeAccount, encodeAccount } from '#src/ledger/state/account.ts';
@@ -12,6 +14,7 @@ import { bytesEqual, toBareHex } from '#src/lib/bytes.ts';
 import { type Address, addressFromBytes, addressToBytes } from '#src/types/address.ts';
 import { type Block, decodeBlock } from '#src/types/block.ts';
 import { decodeCertificate } from '#src/types/certificate.ts';
+import { decodeValidators, type Electorate } from '#src/types/electorate.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { EMPTY_TRIE_ROOT, listRoot, trieRoot } from '#src/types/listRoot.ts';
 import { encodeRlp } from '#src/types/rlp.ts';
@@ -158,12 +161,14 @@ class FlatState {
 class Blocks {
   readonly #store: ShelfChainStore;
   readonly #params: ChainParams;
+  #electorate: Electorate;
   transactions = 0;
   parent: Block;
 
   constructor(store: ShelfChainStore, params: ChainParams) {
     this.#store = store;
     this.#params = params;
+    this.#electorate = params.electorate;
     this.parent = params.genesis.block;
   }
 
@@ -197,6 +202,10 @@ class Blocks {
       const proof = decodeCertificate(certificate);
       const isOurs = proof.ok && proof.value.statement.blockHash === hash;
       if (!isOurs) throw wrong('has the certificate of another');
+      // It speaks for all before it in its epoch.
+      const isLast = header.consensus.epochEnd || height === store.head?.height;
+      const final = isLast ? provenFinal([block], proof.value, this.#electorate) : null;
+      if (final?.ok === false) throw wrong(`nobody made it final (${final.refusal.code})`);
     }
     if (header.consensus.epochEnd) this.#epoch(block, certificate, wrong);
     this.transactions += transactions.length;
@@ -230,6 +239,10 @@ class Blocks {
     if (certificate === null) throw wrong('ends its epoch and has no certificate');
     const record = this.#store.epoch(asEpoch(header.consensus.epoch + 1));
     if (record?.boundary !== header.height) throw wrong('the epoch after it is missing');
+    const next = decodeValidators(record.validators);
+    const isNamed = next.ok && next.value.hash === header.consensus.nextValidatorsHash;
+    if (!isNamed) throw wrong('the epoch after it has other validators');
+    this.#electorate = { ...this.#electorate, epoch: record.epoch, set: next.value };
   }
 }
 

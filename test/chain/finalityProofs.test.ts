@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
-import { before, describe, it } from 'node:test';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
 import { ed25519 as noble } from '@noble/curves/ed25519.js';
 import { encodeFunctionData } from 'viem';
 import { Verifier } from '#consensus/engine/verifier.ts';
@@ -24,11 +27,19 @@ import { encodeRlp } from '#src/types/rlp.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asEpoch, asGas, asHeight, asView } from '#src/types/units.ts';
 import { encodeStatement, type Statement, VoteKind } from '#src/types/vote.ts';
-import { MemoryShelf } from '#storage/memoryShelf.ts';
+import { LevelShelf } from '#storage/levelShelf.ts';
+import { DamageError } from '#storage/shelf.ts';
+import { checkShelf } from '../../bin/dbCheck.ts';
 import { people, TinyChain, TinyNetwork } from './network.ts';
 
 const network = new TinyNetwork([5, 4, 3, 2, 1, 1]);
+const root = mkdtempSync(join(tmpdir(), 'mpbp-epochs-'));
+let shelf: LevelShelf;
 let tiny: TinyChain;
+after(async () => {
+  await shelf.close();
+  rmSync(root, { recursive: true, force: true });
+});
 
 function sign(statement: Statement, electorate: Electorate, at: number): Uint8Array {
   const key = electorate.set.validators[at]?.consensusKey ?? assert.fail('a validator');
@@ -85,7 +96,8 @@ function accuse(at: number): SignedTransaction {
 
 describe('a proof of finality', () => {
   before(async () => {
-    tiny = await TinyChain.create(network, new MemoryShelf());
+    shelf = await LevelShelf.create(join(root, 'chain'));
+    tiny = await TinyChain.create(network, shelf);
     for (const validator of [5, 4]) {
       await append([accuse(validator)]);
       const { epoch } = tiny.chain.electorate;
@@ -94,6 +106,20 @@ describe('a proof of finality', () => {
     await append([], [], []);
     assert.equal(tiny.chain.electorate.epoch, 2);
     assert.equal(tiny.chain.electorate.set.validators.length, 4);
+  });
+
+  it('is what `mpbp db check` asks of a database, with the validators of each epoch', async () => {
+    const check = () => checkShelf(shelf, network.params, () => {});
+    assert.equal((await check()).height, tiny.chain.head.header.height);
+    const key = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1);
+    const value = shelf.get('epochs', key) ?? assert.fail('the second epoch');
+    const { validators } = tiny.store.epoch(asEpoch(2)) ?? assert.fail('the third epoch');
+    const other = concatBytes(value.slice(0, 8), validators);
+    await shelf.write([{ table: 'epochs', key, value: other }]);
+    await assert.rejects(check(), (error: unknown) => {
+      return error instanceof DamageError && /has other validators/.test(error.message);
+    });
+    await shelf.write([{ table: 'epochs', key, value }]);
   });
 
   it('verifies for every block, from genesis and from every later set', () => {

@@ -171,4 +171,19 @@ describe('mpbp db', () => {
     succeeds('restore', out, '--data-dir', path);
     assert.deepEqual(await inspect(path, true), healthy);
   });
+
+  it('restore: refuses a chain that the validators did not make final', async () => {
+    const [path, out] = [copy(), join(root, 'forged.backup')];
+    const shelf = await LevelShelf.open(join(path, 'chain'));
+    const newest = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 60);
+    const value = shelf.get('certificates', newest)?.slice() ?? assert.fail('it has one');
+    value[value.length - 40] = (value[value.length - 40] ?? 0) ^ 1;
+    await shelf.write([{ table: 'certificates', key: newest, value }]);
+    await shelf.close();
+    succeeds('backup', path, '--out', out);
+    succeeds('resync', path);
+    const { status, stderr } = db('restore', out, '--data-dir', path);
+    assert.equal(status, EXIT.badData);
+    assert.match(stderr, /block 60: nobody made it final \(CERTIFICATE_SIGNATURE\)/);
+  });
 });
