@@ -30,6 +30,9 @@ export type SealedEntry = { readonly key: Uint8Array; readonly sealed: Uint8Arra
 
 const blockCacheBytes = 64 * 1024 * 1024;
 const writeBufferBytes = 16 * 1024 * 1024;
+/** Together: a database of 2 GiB without opening any file twice, in descriptors that are few. */
+const tableBytesMax = 8 * 1024 * 1024;
+const openFilesMax = 256;
 /** Of table files, the newest first, that are checked before the database opens: 1 to 3 s. */
 export const openCheckBytesMax = 1024 * 1024 * 1024;
 /** Between two of the older tables, which are checked while the node works: about 16 MB/s. */
@@ -322,7 +325,13 @@ async function openLevel(
 ): Promise<Bytes> {
   const db: Bytes = new Level(path, { keyEncoding: 'view', valueEncoding: 'view' });
   try {
-    await db.open({ ...mode, cacheSize: blockCacheBytes, writeBufferSize: writeBufferBytes });
+    await db.open({
+      ...mode,
+      cacheSize: blockCacheBytes,
+      writeBufferSize: writeBufferBytes,
+      maxFileSize: tableBytesMax,
+      maxOpenFiles: openFilesMax,
+    });
   } catch (error) {
     throw openError(path, error);
   }
