@@ -86,11 +86,12 @@ export function decodeBlock(
   return accept({ header: header.value, hash: hashHeader(header.value), transactions });
 }
 
-/** The raw transactions of encoded bytes, unchecked; none where there is no body. */
+/** The raw transactions of encoded bytes, unchecked; none where no block has such a body. */
 export function rawTransactionsIn(bytes: Uint8Array): Uint8Array[] {
   const list = decodeRlp(bytes, blockBytesMax);
   const body = list.ok && isRlpList(list.value) ? list.value[1] : undefined;
-  return isRlpList(body) ? body.filter((item) => item instanceof Uint8Array) : [];
+  if (!isRlpList(body) || body.length > blockTransactionsMax) return [];
+  return body.filter((item) => item instanceof Uint8Array);
 }
 
 /** The header alone, without looking at the body. */

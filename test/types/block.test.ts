@@ -5,7 +5,13 @@ import { createCustomCommon, Hardfork, Mainnet } from '@ethereumjs/common';
 import fc from 'fast-check';
 import { keccak256 } from 'viem';
 import { concatBytes, toHex } from '#src/lib/bytes.ts';
-import { decodeBlock, encodeBlock, makeBlock, transactionsRoot } from '#src/types/block.ts';
+import {
+  decodeBlock,
+  encodeBlock,
+  makeBlock,
+  rawTransactionsIn,
+  transactionsRoot,
+} from '#src/types/block.ts';
 import { hashFromBytes } from '#src/types/hash.ts';
 import { decodeHeader, encodeHeader, hashHeader, headerToRlp } from '#src/types/header.ts';
 import { trieRoot } from '#src/types/listRoot.ts';
@@ -139,6 +145,12 @@ test('blocks that are refused', () => {
     assert.ok(!verdict.ok, when);
     assert.equal(verdict.refusal.code, code, when);
   }
+});
+
+test('of a body that no block has no payment is looked at', () => {
+  const many = new Array<Uint8Array>(20_001).fill(bytes('01'));
+  assert.equal(rawTransactionsIn(encodeRlp([[], many.slice(1)])).length, 20_000);
+  assert.equal(rawTransactionsIn(encodeRlp([[], many])).length, 0);
 });
 
 const anyReceipt = fc
