@@ -76,6 +76,13 @@ export class StateProofs {
     try {
       const read = (owner: Address | null) => () => past.reader(owner);
       return accept(await this.#proof(past.state, root, address, keys, read));
+    } catch (error) {
+      // The store that it holds may be gone with a database that was opened anew.
+      if (this.#past.get(height) === past) {
+        this.#past.delete(height);
+        past.retire();
+      }
+      throw error;
     } finally {
       past.leave();
       this.#evict();

@@ -14,6 +14,7 @@ import { EMPTY_ACCOUNT } from '#src/ledger/state/account.ts';
 import { Overlay } from '#src/ledger/state/overlay.ts';
 import type { StateReader } from '#src/ledger/state/reader.ts';
 import { bytesToUint, toHex } from '#src/lib/bytes.ts';
+import { MomentaryError } from '#src/lib/failure.ts';
 import { type Address, addressToBytes } from '#src/types/address.ts';
 import { type Hash, hashToBytes } from '#src/types/hash.ts';
 import { EMPTY_TRIE_ROOT } from '#src/types/listRoot.ts';
@@ -220,6 +221,44 @@ describe('proofs of the state', () => {
     const asked = heights.map((height) => crowded.prove(asHeight(height), address, keys));
     for (const answer of await Promise.all(asked)) assert.ok(answer.ok);
     assert.equal(open, proofLimits.pastBlocksMax + 1);
+  });
+});
+
+describe('a proof whose held store is gone', () => {
+  it('fails once: the next one is made from what there is', async () => {
+    const story = await Story.on(new MemoryShelf());
+    for (let at = 0; at < 5; at++) await story.block([account(at, 7n)]);
+    let isGone = false;
+    let open = 0;
+    const hold = story.store.hold.bind(story.store);
+    story.store.hold = () => {
+      const held = hold();
+      const isOld = !isGone;
+      open++;
+      const state: StateReader = {
+        account: (of) => held.state.account(of),
+        slot: (...of) => held.state.slot(...of),
+        code: (of) => held.state.code(of),
+        trieNode: (...of) => {
+          if (isGone && isOld) throw new MomentaryError('STORAGE_REOPENING', 'ask again');
+          return held.state.trieNode(...of);
+        },
+      };
+      const close = () => {
+        open--;
+        held.close();
+      };
+      return { ...held, state, close };
+    };
+    const proofs = new StateProofs(story.store, story.rootOf);
+    const [address = '', other = ''] = addresses.slice(1);
+    const prove = (of: string) => proofs.prove(asHeight(2n), of as Address, []);
+    assert.ok((await prove(address)).ok);
+    isGone = true;
+    const again = async () => await prove(other);
+    await assert.rejects(again(), MomentaryError);
+    assert.equal(open, 0);
+    assert.ok((await again()).ok);
   });
 });
 
