@@ -25,7 +25,7 @@ export type RoomOptions = {
   readonly reserveBytes: number;
   /** Nothing is written from now on; `reason` is for the operator. */
   onFull(reason: string): void;
-  /** Everything that waited is on disk. */
+  /** Everything that waited is on disk, and whoever waited for it knows. */
   onRoom(): void;
 };
 
@@ -124,7 +124,10 @@ export class Room implements Writes {
     if (this.#reason === null || this.#waiting > 0) return;
     this.#reason = null;
     if (this.#poll !== null) clearInterval(this.#poll);
-    this.#options.onRoom();
+    // Behind the write that ended it, which goes on in this turn: who is told reads what it wrote.
+    setImmediate(() => {
+      if (!this.isFull) this.#options.onRoom();
+    });
   }
 }
 

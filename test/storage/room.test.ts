@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { uintToBytes, utf8 } from '#src/lib/bytes.ts';
+import { nextTurn } from '#src/lib/clock.ts';
 import { MomentaryError } from '#src/lib/failure.ts';
 import { AppendLog } from '#storage/appendLog.ts';
 import { LevelShelf } from '#storage/levelShelf.ts';
@@ -16,6 +17,24 @@ const mebibyte = 1024 ** 2;
 
 /** Does not shrink in LevelDB's tables. */
 const incompressible = (bytes: number) => new Uint8Array(randomBytes(bytes));
+
+it('who hears of room finds the write settled that ended the lack of it', async () => {
+  const heard: string[] = [];
+  const options = { paths: [tmpdir()], reserveBytes: 0, onFull: () => heard.push('full') };
+  const room = new Room({ ...options, onRoom: () => heard.push('room') });
+  const full = Object.assign(new Error('full'), { code: 'ENOSPC' });
+  let attempts = 0;
+  const attempt = () => (attempts++ === 0 ? Promise.reject(full) : Promise.resolve());
+  const settle = async (write: Promise<void>) => {
+    await write;
+    heard.push('settled');
+  };
+  // Behind as many promises as a commit has.
+  const through = async (write: Promise<void>) => await (async () => await write)();
+  await settle(through(room.write(attempt)));
+  await nextTurn();
+  assert.deepEqual(heard, ['full', 'settled', 'room']);
+});
 
 describe('a small disk', { concurrency: 1, timeout: 60_000 }, () => {
   const root = mkdtempSync(join(tmpdir(), 'mpbp-room-'));
@@ -53,6 +72,7 @@ describe('a small disk', { concurrency: 1, timeout: 60_000 }, () => {
     assert.match(room.look() ?? '', /1 MiB are free, 2 MiB are kept in reserve/);
     disk.clear();
     assert.deepEqual((await Promise.all(waiting)).sort(), [2, 3]);
+    await nextTurn();
     assert.deepEqual([room.look(), room.isFull, ...said], [null, false, 'full', 'room']);
   });
 
@@ -66,6 +86,7 @@ describe('a small disk', { concurrency: 1, timeout: 60_000 }, () => {
     const poll = setInterval(() => {}, 50);
     while (room.isFull) await new Promise((resolve) => setTimeout(resolve, 50));
     clearInterval(poll);
+    await nextTurn();
     assert.deepEqual(said, ['full', 'room']);
   });
 
