@@ -123,18 +123,20 @@ export class ShelfChainStore implements ChainStore {
     const seq = Math.max(journalSeq, this.#head?.journalSeq ?? 0);
     const head: Head = { height: last.height, hash: last.hash, journalSeq: seq };
     changes.push({ table: 'meta', key: HEAD_KEY, value: encodeHead(head) });
-    await this.#writeBehind(changes);
-    for (const record of records) this.#state.settle(record.changes);
-    this.#head = head;
-    this.#link = link;
+    await this.#writeBehind(changes, () => {
+      for (const record of records) this.#state.settle(record.changes);
+      this.#head = head;
+      this.#link = link;
+    });
   }
 
-  /** Until the batch is on disk, and where it fails, readers see the state before it. */
-  async #writeBehind(changes: readonly Change[]): Promise<void> {
+  /** Until the batch is on disk, and where it fails, readers see the state before it; then all of it. */
+  async #writeBehind(changes: readonly Change[], settle: () => void): Promise<void> {
     const before = this.#shelf.view();
     this.#settled = before;
     try {
       await this.#shelf.write(changes);
+      settle();
     } finally {
       this.#settled = this.#shelf;
       before.close();

@@ -108,7 +108,7 @@ describe('while a commit is on its way', () => {
     const warm = await ShelfChainStore.open(slowShelf);
     const pay = (wei: bigint, parentRoot: Hash) => {
       const state = new Overlay(warm);
-      apply(state, { what: 'account', at: 0, nonce: 1, wei });
+      for (const at of addresses.keys()) apply(state, { what: 'account', at, nonce: 1, wei });
       return state.seal(parentRoot);
     };
     const { root: firstRoot, changes } = pay(7n, EMPTY_TRIE_ROOT);
@@ -121,6 +121,12 @@ describe('while a commit is on its way', () => {
     await onDisk;
     assert.equal(cold.account(address)?.balance, 7n);
     finish();
+    // Whoever runs before the commit is told of: each account is asked for the first time.
+    for (const other of addresses.slice(1)) {
+      const want = cold.head?.height === 1n ? 8n : 7n;
+      assert.equal(cold.account(other as Address)?.balance, want);
+      await null;
+    }
     await committed;
     assert.equal(cold.account(address)?.balance, 8n);
   });
