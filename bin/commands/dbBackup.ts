@@ -120,7 +120,9 @@ async function writeFile(
   stage: string,
 ): Promise<void> {
   const progress = new Progress('{stage} |{bar}| {value} bytes');
-  const file = openSync(path, 'w', 0o600);
+  // A new file: what lies there may be a link that somebody else put there.
+  rmSync(path, { force: true });
+  const file = openSync(path, 'wx', 0o600);
   let bytes = 0;
   try {
     for await (const chunk of chunks) {

@@ -4,10 +4,12 @@ import { spawnSync } from 'node:child_process';
 import {
   cpSync,
   existsSync,
+  lstatSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -170,6 +172,15 @@ describe('mpbp db', () => {
     succeeds('resync', path);
     succeeds('restore', out, '--data-dir', path);
     assert.deepEqual(await inspect(path, true), healthy);
+  });
+
+  it('backup: writes through no link that lies in its way', () => {
+    const [out, other] = [join(root, 'linked.backup'), join(root, 'other')];
+    writeFileSync(other, 'not a backup');
+    symlinkSync(other, `${out}.part`);
+    succeeds('backup', copy(), '--out', out);
+    assert.equal(readFileSync(other, 'utf8'), 'not a backup');
+    assert.equal(lstatSync(out).mode & 0o177777, 0o100600);
   });
 
   it('restore: refuses a chain that the validators did not make final', async () => {
