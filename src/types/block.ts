@@ -86,12 +86,18 @@ export function decodeBlock(
   return accept({ header: header.value, hash: hashHeader(header.value), transactions });
 }
 
-/** The raw transactions of encoded bytes, unchecked; none where no block has such a body. */
+/**
+ * The raw transactions to which the header of these bytes commits; none where the body is another,
+ * so that nobody works on what no block can have.
+ */
 export function rawTransactionsIn(bytes: Uint8Array): Uint8Array[] {
   const list = decodeRlp(bytes, blockBytesMax);
-  const body = list.ok && isRlpList(list.value) ? list.value[1] : undefined;
-  if (!isRlpList(body) || body.length > blockTransactionsMax) return [];
-  return body.filter((item) => item instanceof Uint8Array);
+  const [headerItem, body] = list.ok && isRlpList(list.value) ? list.value : [];
+  if (headerItem === undefined || !isRlpList(body) || body.length > blockTransactionsMax) return [];
+  const header = headerFromRlp(headerItem);
+  const raws = body.filter((item) => item instanceof Uint8Array && item.length > 0) as Uint8Array[];
+  if (!header.ok || raws.length !== body.length) return [];
+  return listRoot(raws) === header.value.transactionsRoot ? raws : [];
 }
 
 /** The header alone, without looking at the body. */

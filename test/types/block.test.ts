@@ -148,9 +148,17 @@ test('blocks that are refused', () => {
 });
 
 test('of a body that no block has no payment is looked at', () => {
+  const under = (root: readonly Uint8Array[], body: readonly Uint8Array[]) => {
+    const header = { ...sampleHeader, transactionsRoot: listRoot(root) };
+    return rawTransactionsIn(encodeRlp([headerToRlp(header), body]));
+  };
   const many = new Array<Uint8Array>(20_001).fill(bytes('01'));
-  assert.equal(rawTransactionsIn(encodeRlp([[], many.slice(1)])).length, 20_000);
-  assert.equal(rawTransactionsIn(encodeRlp([[], many])).length, 0);
+  const most = many.slice(1);
+  assert.equal(under(most, most).length, 20_000);
+  assert.equal(under(many, many).length, 0, 'more than any block has');
+  assert.equal(under(most, [...most.slice(1), bytes('02')]).length, 0, 'not what the header says');
+  assert.deepEqual(rawTransactionsIn(encodeRlp([[], most])), []);
+  assert.deepEqual(rawTransactionsIn(bytes('c0')), []);
 });
 
 const anyReceipt = fc
