@@ -14,7 +14,7 @@ import {
 } from '#src/types/block.ts';
 import { hashFromBytes } from '#src/types/hash.ts';
 import { decodeHeader, encodeHeader, hashHeader, headerToRlp } from '#src/types/header.ts';
-import { trieRoot } from '#src/types/listRoot.ts';
+import { listRoot, trieRoot } from '#src/types/listRoot.ts';
 import { bloomOf, decodeReceipt, encodeReceipt, makeReceipt } from '#src/types/receipt.ts';
 import { encodeRlp, type RlpItem, uintToRlp } from '#src/types/rlp.ts';
 import { signTransaction } from '#src/types/transaction.ts';
