@@ -7,10 +7,18 @@
  * is lost in the middle shows. What is lost at the end shows by the mark (`levelShelf.ts`).
  * Formats: LevelDB 1.20, doc/log_format.md and db/version_edit.cc.
  */
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { maskedCrc32c } from '#src/crypto/crc32c.ts';
-import { readWhole } from './diskFailure.ts';
+import { diskFailure, readWhole } from './diskFailure.ts';
 import { Cursor, checkTable } from './levelTable.ts';
 import { DamageError } from './shelf.ts';
 
@@ -44,7 +52,7 @@ export function checkLevelFiles(dir: string): TableFile[] {
 export function checkTableFile({ path, smallest, largest }: TableFile): boolean {
   let file: Buffer;
   try {
-    file = readWhole(path);
+    file = readTable(path);
   } catch (error) {
     if ((error as { code?: string }).code === 'ENOENT') return false;
     throw error;
@@ -52,6 +60,29 @@ export function checkTableFile({ path, smallest, largest }: TableFile): boolean 
   const found = checkTable(file, path);
   if (found.smallest.equals(smallest) && found.largest.equals(largest)) return true;
   throw new DamageError(`${path}: is another table than the one that was written`);
+}
+
+/** Used again for each table: a buffer of its own for every one stayed resident for hours. */
+let tableBytes = Buffer.alloc(0);
+
+/** Valid until the next one is read. */
+function readTable(path: string): Buffer {
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      const { size } = fstatSync(fd);
+      if (tableBytes.length < size) tableBytes = Buffer.allocUnsafeSlow(size);
+      let read = 0;
+      for (let more = 1; more > 0 && read < size; read += more) {
+        more = readSync(fd, tableBytes, read, size - read, read);
+      }
+      return tableBytes.subarray(0, read);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    throw (error as { code?: string }).code === 'ENOENT' ? error : diskFailure(error, path);
+  }
 }
 
 type Version = { logNumber: number; lastSeq: bigint; readonly tables: Map<number, TableFile> };
