@@ -23,7 +23,8 @@
  * Safe because (1) two quorums share an honest validator and that one notarizes once a view, so one
  * block at most is notarized in it; (2) R5 and R6 exclude each other, so a view is finalized or
  * nullified, never both; (3) a later block can skip a finalized view only over its nullification,
- * which by (2) does not exist. `own` gates every signature and mirrors the journal.
+ * which by (2) does not exist. `own` gates every signature and mirrors the journal; in views before
+ * `signFrom`, of which the journal was cut, nothing is signed.
  */
 import type { Certificate } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';

@@ -39,6 +39,7 @@ type Content = { readonly kind: VoteKind; readonly parentView: View; readonly bl
 
 function cast(s: State, at: ViewRecord, content: Content, block: Block | null): void {
   const { kind } = content;
+  if (at.view < s.options.signFrom) return;
   if (!maySign(s) || at.own[kind] !== null) return;
   const statement: Statement = { ...content, epoch: s.options.epoch, view: at.view };
   const seq = s.nextSeq++;

@@ -64,6 +64,11 @@ export type CoreOptions = {
    * lost and the operator answers for it; what peers hold takes its place.
    */
   readonly record: 'proven' | 'asked' | 'sound' | 'lost' | 'accepted';
+  /**
+   * What was signed in views before this one is forgotten, because they were final; a chain that was
+   * put back to before them passes through them without a signature.
+   */
+  readonly signFrom: View;
   readonly timing: Timing;
   /** A proposer stops adding payments on top of this many blocks that are not final. */
   readonly unfinalizedMax: number;

@@ -44,6 +44,8 @@ export class Journal {
   /** First sequence number of a record about each view, to know what may be cut. */
   readonly #firstOf = new Map<string, { at: Position; seq: number }>();
   #abstention: { seq: number; through: Abstention } | null = null;
+  /** Where the log begins, and the first view that it tells of. */
+  #start: { readonly seq: number; readonly at: Position } | null = null;
 
   constructor(log: RecordLog, blocks: BlockCodec) {
     this.#log = log;
@@ -62,6 +64,9 @@ export class Journal {
     records: readonly { seq: number; payload: Uint8Array }[],
     after: Position | null = null,
   ): JournalRecord[] {
+    const first = records.find(({ payload }) => payload[0] === VOTE || payload[0] === CERTIFICATE);
+    const seq = records[0]?.seq ?? 1;
+    this.#start = first === undefined ? null : { seq, at: positionIn(first.payload) };
     return records.flatMap(({ seq, payload }) => {
       if (payload[0] === BEGIN) {
         this.#abstention = null;
@@ -82,6 +87,18 @@ export class Journal {
   /** In which epochs this node signs nothing, because its record of them may be incomplete. */
   get abstention(): Abstention | null {
     return this.#abstention?.through ?? null;
+  }
+
+  /**
+   * The first view of an epoch in which a vote cannot contradict one that was cut off, for a chain
+   * that knows the journal up to `chainSeq`: any, unless it was put back to before the cut.
+   */
+  signFrom(epoch: Epoch, chainSeq: number): View {
+    if (this.#start === null || chainSeq >= this.#start.seq - 1) return asView(0);
+    const { at } = this.#start;
+    if (at.epoch < epoch) return asView(0);
+    // Of its first view the log may tell a part.
+    return at.epoch > epoch ? asView(Number.MAX_SAFE_INTEGER) : asView(at.view + 1);
   }
 
   async abstain(through: Abstention): Promise<void> {

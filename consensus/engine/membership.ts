@@ -2,7 +2,7 @@ import { makeSchedule } from '#consensus/core/schedule.ts';
 import type { AbstainReason, CoreOptions, Timing } from '#consensus/core/types.ts';
 import { bytesEqual } from '#src/lib/bytes.ts';
 import type { Log } from '#src/lib/log.ts';
-import type { Epoch } from '#src/types/units.ts';
+import type { Epoch, View } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import { type Abstention, mattersIn } from './journal.ts';
 import type { Signer } from './ports.ts';
@@ -15,9 +15,12 @@ export function membershipOf(
     readonly timing: Timing;
     readonly unfinalizedMax: number;
     readonly signers: readonly Signer[];
-    readonly journal: { readonly isAccepted: boolean };
+    readonly journal: { readonly isAccepted: boolean; readonly seqMin: number };
   },
-  journal: { readonly abstention: Abstention | null },
+  journal: {
+    readonly abstention: Abstention | null;
+    signFrom(epoch: Epoch, chainSeq: number): View;
+  },
 ): { core: CoreOptions; signer: Signer | null } {
   const { networkId, timing, unfinalizedMax, signers } = options;
   let me: number | null = null;
@@ -33,7 +36,8 @@ export function membershipOf(
   const record = abstention === 'until recalled' ? 'lost' : whole;
   if (record !== 'lost' && abstention !== null && mattersIn(abstention, epoch)) me = null;
   const schedule = makeSchedule(set, epoch, networkId);
-  return { core: { epoch, set, me, timing, unfinalizedMax, schedule, record }, signer };
+  const signFrom = journal.signFrom(epoch, options.journal.seqMin);
+  return { core: { epoch, set, me, timing, unfinalizedMax, schedule, record, signFrom }, signer };
 }
 
 const REMEDY =

@@ -10,6 +10,7 @@ import { Journal, journalBegin, type RecordLog } from '#consensus/engine/journal
 import type { Ledger } from '#consensus/engine/ports.ts';
 import { Verifier } from '#consensus/engine/verifier.ts';
 import { mustVerify, withoutWaste } from '#consensus/engine/waste.ts';
+import { concatBytes } from '#src/lib/bytes.ts';
 import { silentLog } from '#src/lib/log.ts';
 import { encodeCertificate } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
@@ -254,6 +255,39 @@ describe('a journal at a start', () => {
     assert.equal(journal.read(records).length, 3, 'all, where nobody says from where on');
     await rig.engine.stop();
   });
+});
+
+describe('a journal whose beginning was cut off', () => {
+  const about = (rig: Rig, seq: number, epoch: number, view: number) => {
+    const statement = {
+      ...statementOf(VoteKind.Notarize, makeBlock({ view: view as View, proposer: 0 })),
+      epoch: epoch as Epoch,
+      view: view as View,
+    };
+    const certificate = rig.certificate(statement, [0, 1, 2]);
+    const payload = concatBytes(Uint8Array.of(2), encodeCertificate(certificate));
+    return { seq, payload };
+  };
+  const rows = [
+    { when: 'the chain knew the part that is gone', first: 40, chainSeq: 39, wanted: [0, 0, 0] },
+    { when: 'the chain was put back', first: 40, chainSeq: 38, wanted: ['never', 8, 0] },
+    { when: 'the chain was made anew', first: 40, chainSeq: 0, wanted: ['never', 8, 0] },
+    { when: 'nothing was ever cut', first: 1, chainSeq: 0, wanted: [0, 0, 0] },
+  ];
+  for (const { when, first, chainSeq, wanted } of rows) {
+    it(`says from which view on no vote contradicts a forgotten one: ${when}`, async () => {
+      const rig = new Rig({ leadsFirst: false });
+      const journal = new Journal({} as RecordLog, rig.ledger);
+      journal.read([about(rig, first, 5, 7), about(rig, first + 1, 5, 9)]);
+      const found = [4, 5, 6].map((epoch) => journal.signFrom(epoch as Epoch, chainSeq));
+      const never = Number.MAX_SAFE_INTEGER;
+      assert.deepEqual(
+        found,
+        wanted.map((one) => (one === 'never' ? never : one)),
+      );
+      await rig.engine.stop();
+    });
+  }
 });
 
 describe('a journal that was lost', () => {

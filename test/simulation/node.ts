@@ -7,7 +7,7 @@ import { epochOf, OtherEpochs } from '#consensus/engine/otherEpochs.ts';
 import { mustVerify, withoutWaste } from '#consensus/engine/waste.ts';
 import { type Certificate, verifyCertificate } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
-import type { Epoch } from '#src/types/units.ts';
+import type { Epoch, View } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import { type Statement, statementKey, type Vote, VoteKind } from '#src/types/vote.ts';
 import { type Behaviour, speakAs } from './byzantine.ts';
@@ -361,6 +361,7 @@ export class SimNode {
       me: index < 0 || abstains ? null : index,
       timing: this.#world.timing,
       unfinalizedMax: 4,
+      signFrom: 0 as View,
       record: this.isAccepted ? 'accepted' : abstention === 'until recalled' ? 'lost' : 'sound',
     };
   }

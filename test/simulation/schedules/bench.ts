@@ -44,6 +44,7 @@ export class Bench {
       timing: simTiming,
       unfinalizedMax: 4,
       record: 'sound',
+      signFrom: 0 as View,
       ...changes,
     };
     this.core = new Core(this.options, genesis, null);

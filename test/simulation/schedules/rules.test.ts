@@ -54,6 +54,24 @@ describe('one core, by the rules', () => {
     assert.ok(bench.notarized(a.block));
   });
 
+  it('2.12: passes without a word through views whose votes it has forgotten', () => {
+    const bench = new Bench([], { signFrom: 3 as View }).start();
+    bench.feed({ t: 'pending', has: true, boundary: false });
+    const a = bench.block(1, genesis, bench.first, ['a']);
+    bench.propose(a.block);
+    bench.certify(Notarize, 1, a.block);
+    bench.wait(simTiming.advanceMs + 5);
+    const b = bench.block(2, a.block, a.state, ['b']);
+    bench.propose(b.block);
+    bench.wait(simTiming.advanceMs + 5);
+    assert.deepEqual(bench.cast, [], 'no vote of any kind, whoever proposes');
+    bench.certify(Notarize, 2, b.block);
+    assert.equal(bench.has(Finalize, 2), false);
+    const c = bench.block(3, b.block, b.state, ['c']);
+    bench.propose(c.block);
+    assert.ok(bench.notarized(c.block), 'and votes behind them');
+  });
+
   it('keeps no block of a hostile leader once its view is past', () => {
     const bench = new Bench().start();
     const { block: real } = bench.block(1, genesis, bench.first, ['a']);
