@@ -62,8 +62,8 @@ const idleMs = 2_000;
 const settledSeconds = 300;
 const rssMiBMax = 600;
 const slopeMiBPerMinuteMax = 1;
-/** A line through less is about chance. */
-const slopeMinutesMin = 4;
+/** V8's young generation fills and empties by 128 MiB: a line through less is about that. */
+const slopeMinutesMin = 20;
 const fdsMax = 512;
 const fdsGrownMax = 24;
 const stopMsMax = 5_000;
@@ -215,7 +215,7 @@ function reportOf(
   samples: readonly Sample[],
   { ms, code }: Stop,
 ): Omit<NodeReport, 'fdsFirst' | 'fdsEnd'> {
-  const settled = samples.filter(({ seconds }) => seconds >= settledSeconds);
+  const settled = samples.filter(({ seconds }) => seconds >= startedAt(samples) + settledSeconds);
   const first = settled[0];
   const last = samples.at(-1);
   const before = samples[0];
@@ -237,6 +237,15 @@ function reportOf(
     stopMs: ms,
     stopCode: code,
   };
+}
+
+/** Of the process that was there last: its processor's seconds began anew. */
+function startedAt(samples: readonly Sample[]): number {
+  const isFirst = (at: number) => {
+    return (samples[at]?.cpuSeconds ?? 0) < (samples[at - 1]?.cpuSeconds ?? 0);
+  };
+  const first = samples.findLastIndex((_, at) => at > 0 && isFirst(at));
+  return first < 0 ? 0 : (samples[first]?.seconds ?? 0);
 }
 
 async function ready(rpc: string): Promise<void> {
