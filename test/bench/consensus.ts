@@ -7,7 +7,7 @@
 import { parseArgs } from 'node:util';
 import { Cluster } from '../chaos/cluster.ts';
 import { observerId } from '../chaos/observer.ts';
-import { accounts, fund, rate, syncLatencies, Target, transfer } from './load.ts';
+import { accounts, fund, rate, ready, syncLatencies, Target, transfer } from './load.ts';
 import { finalityUnderDelay, wideAreaTimers } from './simulated.ts';
 import { percentile } from './table.ts';
 
@@ -109,15 +109,6 @@ async function oneDown(): Promise<void> {
 
 function spread(sorted: readonly number[]): string {
   return [0.5, 0.95, 1].map((part) => percentile(sorted, part).toFixed(1)).join('/');
-}
-
-async function ready(rpc: string): Promise<void> {
-  for (let tried = 0; tried < 600; tried++) {
-    const answer = await fetch(`${rpc}/readyz`).catch(() => null);
-    if (answer?.ok) return;
-    await new Promise((resolve) => setTimeout(resolve, 200));
-  }
-  throw new Error(`${rpc} is not ready`);
 }
 
 function line(cells: readonly string[]): void {

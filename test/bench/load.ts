@@ -224,3 +224,13 @@ async function allFinal(target: Target, signed: readonly Signed[]): Promise<void
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
+
+/** Until the node at this address takes requests; it has a minute. */
+export async function ready(rpc: string): Promise<void> {
+  for (let tried = 0; tried < 600; tried++) {
+    const answer = await fetch(`${rpc}/readyz`).catch(() => null);
+    if (answer?.ok) return;
+    await pause(100);
+  }
+  throw new Error(`${rpc} is not ready`);
+}

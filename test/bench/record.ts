@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Cluster } from '../chaos/cluster.ts';
 import { observerId } from '../chaos/observer.ts';
-import { type Account, accounts, fund, pause, rate, Target, transfer } from './load.ts';
+import { type Account, accounts, fund, pause, rate, ready, Target, transfer } from './load.ts';
 import type { Table } from './table.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -89,13 +89,4 @@ async function mpbp<T>(...args: readonly string[]): Promise<T> {
 async function heightOf(target: Target): Promise<bigint | null> {
   const answer = await target.call<string>('eth_blockNumber', []).catch(() => null);
   return answer === null ? null : BigInt(answer);
-}
-
-async function ready(rpc: string): Promise<void> {
-  for (let tried = 0; tried < 300; tried++) {
-    const answer = await fetch(`${rpc}/readyz`).catch(() => null);
-    if (answer?.ok) return;
-    await pause(100);
-  }
-  throw new Error(`${rpc} is not ready`);
 }

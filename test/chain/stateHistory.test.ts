@@ -7,7 +7,6 @@ import fc from 'fast-check';
 import type { BlockRecord } from '#src/chain/store.ts';
 import { Overlay } from '#src/ledger/state/overlay.ts';
 import type { StateReader } from '#src/ledger/state/reader.ts';
-import { RecentlyUsed } from '#src/lib/recentlyUsed.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { EMPTY_TRIE_ROOT } from '#src/types/listRoot.ts';
@@ -129,28 +128,5 @@ describe('while a commit is on its way', () => {
     }
     await committed;
     assert.equal(cold.account(address)?.balance, 8n);
-  });
-});
-
-describe('what was used lately', () => {
-  it('is bounded, and what is used stays', () => {
-    const recent = new RecentlyUsed<number, number>(100);
-    for (let key = 0; key < 10_000; key++) {
-      recent.set(key, key);
-      assert.ok(recent.size <= 100, `${recent.size} entries`);
-      assert.equal(recent.get(key), key);
-      if (key > 0) assert.equal(recent.get(0), 0, 'used in every turn');
-    }
-    assert.equal(recent.get(9_000), undefined);
-    assert.equal(recent.get(9_980), 9_980);
-  });
-
-  it('a new value takes the place of an old one', () => {
-    const recent = new RecentlyUsed<string, number | null>(4);
-    for (const value of [1, 2, null, 3]) {
-      recent.set('a', value);
-      for (const other of ['b', 'c']) recent.set(other, 0);
-      assert.equal(recent.get('a'), value);
-    }
   });
 });

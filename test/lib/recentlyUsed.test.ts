@@ -23,3 +23,12 @@ test('an entry counts what it weighs, a new value in the place of the old one', 
   assert.equal(known.get('same'), undefined);
   assert.equal(known.get('next'), 60);
 });
+
+test('a new value takes the place of an old one, null as well', () => {
+  const known = new RecentlyUsed<string, number | null>(4);
+  for (const value of [1, 2, null, 3]) {
+    known.set('a', value);
+    for (const other of ['b', 'c']) known.set(other, 0);
+    assert.equal(known.get('a'), value);
+  }
+});

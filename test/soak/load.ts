@@ -76,12 +76,20 @@ export class Load {
     for (const target of this.#targets) target.close();
   }
 
-  /** The least that any node says that the payee has, in wei: a wei was paid each time. */
+  /**
+   * What each node says that the payee has, in wei: a wei was paid each time. A payment is final
+   * when one node says so; the others are asked when they have come to the same height.
+   */
   async received(): Promise<bigint[]> {
+    const heights = await Promise.all(this.#targets.map(heightOf));
+    const highest = heights.reduce((one, other) => (one > other ? one : other), 0n);
     return Promise.all(
-      this.#targets.map(async (target) =>
-        BigInt(await target.call<string>('eth_getBalance', [this.payee, 'latest'])),
-      ),
+      this.#targets.map(async (target) => {
+        for (let tried = 0; tried < 100 && (await heightOf(target)) < highest; tried++) {
+          await pause(100);
+        }
+        return BigInt(await target.call<string>('eth_getBalance', [this.payee, 'latest']));
+      }),
     );
   }
 
@@ -135,4 +143,8 @@ export class Load {
       this.readsFailed++;
     }
   }
+}
+
+async function heightOf(target: Target): Promise<bigint> {
+  return BigInt(await target.call<string>('eth_blockNumber', []));
 }

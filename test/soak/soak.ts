@@ -2,7 +2,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { pause } from '../bench/load.ts';
+import { pause, ready } from '../bench/load.ts';
 import { percentile } from '../bench/table.ts';
 import { Cluster } from '../chaos/cluster.ts';
 import { observerId } from '../chaos/observer.ts';
@@ -246,13 +246,4 @@ function startedAt(samples: readonly Sample[]): number {
   };
   const first = samples.findLastIndex((_, at) => at > 0 && isFirst(at));
   return first < 0 ? 0 : (samples[first]?.seconds ?? 0);
-}
-
-async function ready(rpc: string): Promise<void> {
-  for (let tried = 0; tried < 300; tried++) {
-    const answer = await fetch(`${rpc}/readyz`).catch(() => null);
-    if (answer?.ok) return;
-    await pause(100);
-  }
-  throw new Error(`${rpc} is not ready`);
 }
