@@ -119,23 +119,17 @@ export class AppendLog {
     return seq;
   }
 
-  /** Group commit: records that come while a sync is in flight share the next one. */
+  /**
+   * Group commit: records that come while a sync is in flight share the next one. Resolves with the
+   * sync that takes what was queued by now, however much comes behind it.
+   */
   async sync(): Promise<void> {
-    while (this.#flushing !== null) await this.#flushing;
-    if (this.#failed !== null) throw this.#failed;
-    if (this.#waiting.length === 0) return;
-    this.#flushing = this.#flush();
-    const since = performance.now();
-    try {
+    const { lastSeq } = this;
+    for (;;) {
+      if (this.#failed !== null) throw this.#failed;
+      if (this.#syncedSeq >= lastSeq) return;
+      this.#flushing ??= this.#flush();
       await this.#flushing;
-    } catch (error) {
-      const failed = diskFailure(error, this.#path);
-      this.#failed = failed instanceof Error ? failed : new Error(String(failed));
-      throw this.#failed;
-    } finally {
-      this.#flushing = null;
-      const ok = this.#failed === null;
-      syncs.tell({ log: basename(this.#dir), ms: performance.now() - since, ok });
     }
   }
 
@@ -185,9 +179,23 @@ export class AppendLog {
     closeSync(this.#fd);
   }
 
+  /** Never rejects: what went wrong is what every later call is told. */
   async #flush(): Promise<void> {
+    const since = performance.now();
+    try {
+      await this.#writeWaiting();
+    } catch (error) {
+      const failed = diskFailure(error, this.#path);
+      this.#failed = failed instanceof Error ? failed : new Error(String(failed));
+    }
+    this.#flushing = null;
+    const ok = this.#failed === null;
+    syncs.tell({ log: basename(this.#dir), ms: performance.now() - since, ok });
+  }
+
+  async #writeWaiting(): Promise<void> {
     const frames = this.#waiting;
-    const lastSeq = this.lastSeq;
+    const { lastSeq } = this;
     this.#waiting = [];
     const bytes = Buffer.concat(frames);
     await this.#room.write(() => this.#write(bytes));

@@ -131,6 +131,32 @@ describe('append log', () => {
     assert.equal(readFileSync(last).length, size);
   });
 
+  it('keeps nobody waiting for what comes behind, however much that is', async () => {
+    let writes = 0;
+    const counting = {
+      write: <T>(attempt: () => Promise<T>) => {
+        writes++;
+        return attempt();
+      },
+    };
+    const { log } = AppendLog.open(fresh(), counting);
+    const worst: number[] = [];
+    const client = async (at: number) => {
+      // So that some come while every write is under way.
+      for (let wait = 0; wait < at; wait++) await new Promise((resolve) => setImmediate(resolve));
+      for (let i = 0; i < 30; i++) {
+        const before = writes;
+        log.append(utf8(`${at}.${i}`));
+        await log.sync();
+        worst.push(writes - before);
+      }
+    };
+    await Promise.all(Array.from({ length: 16 }, (_, at) => client(at)));
+    await log.close();
+    // The one that takes it, and the next one, which somebody else may begin at that moment.
+    assert.ok(Math.max(...worst) <= 2, `one waited for ${Math.max(...worst)} writes`);
+  });
+
   it('takes nothing more after a failed write', async () => {
     const dir = fresh();
     const { log } = AppendLog.open(dir);
