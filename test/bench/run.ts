@@ -25,7 +25,7 @@ import { type Goal, percentile, Table } from './table.ts';
 const flag = { type: 'boolean', default: false } as const;
 const { values } = parseArgs({ options: { quick: flag, alone: flag } });
 const lonePayments = values.quick ? 30 : 300;
-const manyPayments = values.quick ? 500 : 5_000;
+const manyPayments = values.quick ? 500 : 20_000;
 const senders = 20;
 const regionDelayMs = 40;
 
