@@ -20,7 +20,7 @@ import { ed25519PublicKey } from '#src/crypto/ed25519.ts';
 import { keccak256 } from '#src/crypto/keccak.ts';
 import { isPrivateKey, publicKey } from '#src/crypto/secp256k1.ts';
 import { concatBytes, toBareHex } from '#src/lib/bytes.ts';
-import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
+import { accept, assert, refuse, type Verdict } from '#src/lib/failure.ts';
 import { type Address, addressFromPublicKey } from '#src/types/address.ts';
 
 /** What a key is for; a key of one kind is never taken for another. */
@@ -50,10 +50,17 @@ const parallelMax = 8;
 const iterationsMin = 2 ** 17;
 const iterationsMax = 10_000_000;
 
+/** How a password becomes a key: scrypt's N (with r 8 and p 1), or PBKDF2's iterations. */
+export type Cost =
+  | { readonly kdf: 'scrypt'; readonly n: number }
+  | { readonly kdf: 'pbkdf2'; readonly c: number };
+
 /** For a password that a person chose: about half a second. */
-export const passwordCost = 2 ** 18;
+export const passwordCost: Cost = { kdf: 'scrypt', n: 2 ** 18 };
+/** The same for readers that know no scrypt; cheaper to search with a graphics card. */
+export const pbkdf2Cost: Cost = { kdf: 'pbkdf2', c: 2 ** 20 };
 /** For a generated password of 256 bits, which no search will find. */
-export const generatedPasswordCost = costMin;
+export const generatedPasswordCost: Cost = { kdf: 'scrypt', n: costMin };
 
 const deriveScrypt = promisify<
   string | Uint8Array,
@@ -68,12 +75,14 @@ export async function sealKey(
   kind: KeyKind,
   secret: Uint8Array,
   password: string,
-  cost: number = passwordCost,
+  cost: Cost = passwordCost,
 ): Promise<string> {
   const salt = randomBytes(32);
   const iv = randomBytes(16);
-  const scryptCost = { N: cost, r: 8, p: 1, maxmem: 2 * scryptMemoryBytesMax };
-  const derived = await deriveScrypt(password.normalize('NFKC'), salt, 32, scryptCost);
+  const kdfparams = { ...paramsOf(cost), salt: salt.toString('hex') };
+  const derive = parseDerivation(cost.kdf, kdfparams);
+  assert(derive.ok, 'a cost of our own is within the limits');
+  const derived = await derive.value(password.normalize('NFKC'));
   const cipher = createCipheriv('aes-128-ctr', derived.subarray(0, 16), iv);
   const ciphertext = Buffer.concat([cipher.update(secret), cipher.final()]);
   const id = idOf(kind, secret);
@@ -85,8 +94,8 @@ export async function sealKey(
       cipher: 'aes-128-ctr',
       cipherparams: { iv: iv.toString('hex') },
       ciphertext: ciphertext.toString('hex'),
-      kdf: 'scrypt',
-      kdfparams: { dklen: 32, n: cost, r: 8, p: 1, salt: salt.toString('hex') },
+      kdf: cost.kdf,
+      kdfparams,
       mac: toBareHex(macOf(derived, ciphertext)),
     },
   };
@@ -101,10 +110,11 @@ export async function openKey(
   const parsed = parseKeystore(text, kind);
   if (!parsed.ok) return parsed;
   const { derive, mac, iv, ciphertext, id } = parsed.value;
-  const derived = await derive(password.normalize('NFKC'));
-  if (!timingSafeEqual(macOf(derived, ciphertext), mac)) {
-    return refuse({ code: 'KEYSTORE_PASSWORD' });
-  }
+  const derived = await firstThatFits(password, async (spelling) => {
+    const candidate = await derive(spelling);
+    return timingSafeEqual(macOf(candidate, ciphertext), mac) ? candidate : null;
+  });
+  if (derived === null) return refuse({ code: 'KEYSTORE_PASSWORD' });
   const decipher = createDecipheriv('aes-128-ctr', derived.subarray(0, 16), iv);
   const secret = new Uint8Array(Buffer.concat([decipher.update(ciphertext), decipher.final()]));
   if (kind === 'payment' && !isPrivateKey(secret)) return refuse({ code: 'KEYSTORE_ADDRESS' });
@@ -138,6 +148,24 @@ export function describeKeystoreRefusal(refusal: KeystoreRefusal): string {
 
 export function addressOfKey(secret: Uint8Array): Address {
   return addressFromPublicKey(publicKey(secret));
+}
+
+/** ethers and we normalise a password before use, geth takes it as it was typed. */
+async function firstThatFits(
+  password: string,
+  attempt: (spelling: string) => Promise<Buffer | null>,
+): Promise<Buffer | null> {
+  for (const spelling of new Set([password.normalize('NFKC'), password])) {
+    const derived = await attempt(spelling);
+    if (derived !== null) return derived;
+  }
+  return null;
+}
+
+function paramsOf(cost: Cost): Readonly<Record<string, unknown>> {
+  return cost.kdf === 'scrypt'
+    ? { dklen: 32, n: cost.n, r: 8, p: 1 }
+    : { dklen: 32, c: cost.c, prf: 'hmac-sha256' };
 }
 
 type Parsed = {
@@ -216,7 +244,8 @@ function parseDerivation(
   if (kdf === 'scrypt') {
     const [N, r, p] = [whole('n'), whole('r'), whole('p')];
     if (N < costMin || N > costMax || (N & (N - 1)) !== 0) return cost('n');
-    if (r < 1 || 128 * N * r > scryptMemoryBytesMax) return cost('r');
+    // RFC 7914, 2: N is below 2^(128 r / 8); the library throws at more.
+    if (r < 1 || 128 * N * r > scryptMemoryBytesMax || Math.log2(N) >= 16 * r) return cost('r');
     if (p < 1 || p > parallelMax) return cost('p');
     const maxmem = 2 * scryptMemoryBytesMax;
     return accept((password) => deriveScrypt(password, salt, 32, { N, r, p, maxmem }));

@@ -10,7 +10,11 @@ const directory = resolve(root, process.env.MPBP_VECTORS ?? '../shared/vectors')
  * Public vectors are read where they stand; where they are absent the suite says that it did not
  * run.
  */
-export function testWithVectors(name: string, folder: string, body: () => void): void {
+export function testWithVectors(
+  name: string,
+  folder: string,
+  body: () => void | Promise<void>,
+): void {
   const skip = existsSync(join(directory, folder)) ? false : `no vectors at ${directory}/${folder}`;
   test(name, { skip }, body);
 }
