@@ -17,7 +17,7 @@ const ethers = new Wallet(toHex(secret));
 const viem = privateKeyToAccount(toHex(secret));
 
 describe('messages (EIP-191)', () => {
-  it('signed here are the same in ethers and viem, which verify them, and the reverse', async () => {
+  it('signed here are those of ethers and viem, which verify them, and the reverse', async () => {
     for (const text of ['', 'invoice 7', 'zwölf €', '\u0000\n', 'x'.repeat(1_000)]) {
       const signature = toHex(signDigest(messageDigest(utf8(text)), secret));
       assert.equal(signature, await ethers.signMessage(text), text);
