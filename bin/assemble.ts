@@ -13,7 +13,6 @@ import { Pool } from '#src/pool/pool.ts';
 import { Relay } from '#src/pool/relay.ts';
 import type { Senders } from '#src/pool/senders.ts';
 import { Submissions } from '#src/pool/submissions.ts';
-import { RpcServer } from '#src/rpc/server.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { AppendLog } from '#storage/appendLog.ts';
 import { ShelfChainStore } from '#storage/chainStore.ts';
@@ -28,10 +27,10 @@ import { ledgerPort } from './ledgerPort.ts';
 import { logMetric } from './logger.ts';
 import { netPort, relayNet } from './netPort.ts';
 import type { NodeKeys } from './nodeKeys.ts';
-import { OperatorServer } from './operatorServer.ts';
 import { Peers, touchesMembership } from './peers.ts';
 import { openRoom } from './room.ts';
-import { poolLimits, poolRules, rpcOptions, timing } from './settings.ts';
+import { poolLimits, poolRules, timing } from './settings.ts';
+import { Surfaces } from './surfaces.ts';
 
 export type Node = {
   readonly rpcPort: number;
@@ -126,19 +125,17 @@ export async function assemble(options: {
   engine.start();
   const shown = { chain, pool, engine, network, feed, evidence, signers, pending, room };
   const backend = makeBackend({ ...shown, submit: (raw) => intake.submit(raw) });
-  const rpcLog = log.child('rpc');
-  const rpc = await RpcServer.open({ ...rpcOptions(config, backend, network, room), log: rpcLog });
-  const operator = await OperatorServer.open(config['operator.port'], backend);
+  const surfaces = await Surfaces.open({ dataDir: dir.path, config, backend, network, room, log });
   const admin = await AdminServer.open(dir, shelf, log.child('admin'));
   return {
-    rpcPort: rpc.port,
+    rpcPort: surfaces.port,
     peerId: network.peerId,
     chain,
     stop: async () => {
       const agreement = { close: () => engine.stop() };
       const written = [agreement, network, submissions, evidence, store];
       // What waits for room was promised to nobody.
-      const parts = [rpc, operator, admin, ...(room.isFull ? [network] : written)];
+      const parts = [surfaces, admin, ...(room.isFull ? [network] : written)];
       for (const part of parts) await part?.close();
     },
   };

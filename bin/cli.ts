@@ -1,6 +1,7 @@
 /** The command line: parses, runs, and turns every failure into a message and an exit code. */
 import { Command, CommanderError, type Option } from 'commander';
 import { EXIT, isDamage, UserError } from '#src/lib/failure.ts';
+import { accessCommand } from './commands/access.ts';
 import { auditCommand } from './commands/audit.ts';
 import { configCommand } from './commands/config.ts';
 import { dbCommand } from './commands/db.ts';
@@ -32,6 +33,7 @@ const commands = [
   statusCommand(),
   peersCommand(),
   configCommand(),
+  accessCommand(),
   memberCommand(),
   validatorCommand(),
   voteCommand(),

@@ -45,8 +45,9 @@ export function rpcOptions(
   backend: Backend,
   network: Network,
   room: Room,
-): Omit<RpcServerOptions, 'log'> {
+): Omit<RpcServerOptions, 'log' | 'access' | 'unlimited' | 'tls' | 'pages'> {
   return {
+    section: 'rpc',
     host: config['rpc.host'],
     port: config['rpc.port'],
     hosts: config['rpc.hosts'],
@@ -56,6 +57,7 @@ export function rpcOptions(
       bodyBytesMax: config['rpc.bodyBytesMax'],
       batchItemsMax: config['rpc.batchItemsMax'],
       connectionsMax: config['rpc.connectionsMax'],
+      addressConnectionsMax: config['rpc.addressConnectionsMax'],
       syncTimeoutMs: config['rpc.syncTimeoutMs'],
     },
     backend,

@@ -5,6 +5,7 @@
 import { isDamage, MomentaryError } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import { answers } from '#src/lib/measures.ts';
+import type { Caller } from './access/access.ts';
 import { invalidParam, limitExceeded, RPC, RpcError, unknownMethod } from './errors.ts';
 import { parseJson } from './json.ts';
 import type { RpcLimits } from './limits.ts';
@@ -16,11 +17,16 @@ export type Session = {
   send(text: string): void;
 };
 
+/** Who asks, and over what: a session can be told of things later. */
+export type Origin = { readonly caller: Caller; readonly session: Session | null };
+
 export type Method = {
   /** More parameters are refused. */
   readonly paramsMax: number;
   /** A plain value or a promise of one; bytes and bigints are text already. */
   readonly run: (params: Params, session: Session | null) => unknown;
+  /** Units of work that a call takes from its caller's quota; 1 where it is not said. */
+  readonly units?: number;
   /** In a batch, started without waiting for the items before: they may depend on each other. */
   readonly overlaps?: true;
 };
@@ -30,6 +36,12 @@ export type Methods = Iterable<readonly [string, Method]>;
 type Answer = string | null | Promise<string | null>;
 
 const NO_PARAMS: Params = [];
+const TOO_MUCH = limitExceeded('too much was asked for: ask again later');
+
+/** Whether its quota is used up for now. */
+export function isExhausted({ meter }: Caller): boolean {
+  return meter !== null && meter.waitMs > 0;
+}
 
 export class Dispatcher {
   readonly #methods: ReadonlyMap<string, Method>;
@@ -54,18 +66,25 @@ export class Dispatcher {
     return this.#failure('null', error, 'busy');
   }
 
+  /** Instead of an answer, where the caller has used up what it may. */
+  exhausted(): string {
+    return this.#failure('null', TOO_MUCH, 'quota');
+  }
+
   /** Null where nothing is to be said: the body was notifications only. Never rejects. */
-  answer(body: Buffer, session: Session | null): Answer {
+  answer(body: Buffer, from: Origin): Answer {
     let request: unknown;
     try {
       request = parseJson(body, this.#limits);
     } catch (error) {
+      from.caller.meter?.take(1);
       return this.#failure('null', error, 'parse');
     }
-    return Array.isArray(request) ? this.#batch(request, session) : this.#single(request, session);
+    return Array.isArray(request) ? this.#batch(request, from) : this.#single(request, from);
   }
 
-  #single(request: unknown, session: Session | null): Answer {
+  #single(request: unknown, from: Origin): Answer {
+    from.caller.meter?.take(1);
     const id = readId(request, this.#limits.idCharsMax);
     if (id === INVALID)
       return this.#failure(
@@ -78,7 +97,7 @@ export class Dispatcher {
     const call = readCall(request);
     if (call instanceof RpcError) return this.#failure(idText, call, 'request');
     try {
-      const result = this.#run(call, session);
+      const result = this.#run(call, from);
       if (result instanceof Promise) return this.#whenDone(result, call.name, id, idText);
       return id === undefined ? null : this.#success(idText, result);
     } catch (error) {
@@ -86,9 +105,12 @@ export class Dispatcher {
     }
   }
 
-  #run({ name, params: given }: Call, session: Session | null): unknown {
+  #run({ name, params: given }: Call, { caller, session }: Origin): unknown {
     const method = this.#methods.get(name);
-    if (method === undefined) throw unknownMethod(name);
+    // What a caller may not do looks like what nobody can.
+    if (method === undefined || !caller.allows(name)) throw unknownMethod(name);
+    const { units = 1 } = method;
+    if (units > 1) caller.meter?.take(units - 1);
     const params = given === undefined || given === null ? NO_PARAMS : given;
     if (!Array.isArray(params)) throw invalidParam(0, 'params should be a list');
     if (params.length > method.paramsMax) {
@@ -116,7 +138,7 @@ export class Dispatcher {
   }
 
   /** In order; once the answers are as long as allowed, the rest is not executed. */
-  async #batch(items: readonly unknown[], session: Session | null): Promise<string | null> {
+  async #batch(items: readonly unknown[], from: Origin): Promise<string | null> {
     const { batchItemsMax, responseBytesMax } = this.#limits;
     if (items.length === 0) {
       return this.#failure('null', new RpcError(RPC.invalidRequest, 'empty batch'), 'batch');
@@ -132,7 +154,11 @@ export class Dispatcher {
         answers.push(this.#tooLarge(item));
         continue;
       }
-      const answer = this.#single(item, session);
+      if (isExhausted(from.caller)) {
+        answers.push(this.#refuseItem(item, TOO_MUCH));
+        continue;
+      }
+      const answer = this.#single(item, from);
       const known = answer instanceof Promise && !this.#overlaps(item) ? await answer : answer;
       if (typeof known === 'string') bytes += known.length;
       answers.push(bytes > responseBytesMax ? this.#tooLarge(item) : known);
@@ -147,10 +173,14 @@ export class Dispatcher {
   }
 
   #tooLarge(item: unknown): string | null {
+    return this.#refuseItem(item, new RpcError(RPC.tooLarge, 'response too large'));
+  }
+
+  #refuseItem(item: unknown, error: RpcError): string | null {
     const id = readId(item, this.#limits.idCharsMax);
     if (id === undefined) return null;
     const idText = id === INVALID ? 'null' : JSON.stringify(id);
-    return this.#failure(idText, new RpcError(RPC.tooLarge, 'response too large'), 'batch');
+    return this.#failure(idText, error, 'batch');
   }
 
   #success(idText: string, result: unknown): string {

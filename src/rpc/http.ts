@@ -3,7 +3,8 @@
  * is read; a refusal is a JSON-RPC error, too, so that every client can print it.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Dispatcher } from './dispatch.ts';
+import { type Access, type Caller, keyInPath } from './access/access.ts';
+import { type Dispatcher, isExhausted } from './dispatch.ts';
 import { RPC } from './errors.ts';
 import type { RpcLimits } from './limits.ts';
 
@@ -18,10 +19,19 @@ export type DoorOptions = {
   readonly origins: ReadonlySet<string>;
   readonly limits: RpcLimits;
   readonly dispatcher: Dispatcher;
+  readonly access: Access;
+  /** What can be read by GET, by path. */
+  readonly pages: ReadonlyMap<string, Page>;
   ready(): Readiness;
 };
 
-type Refusal = { readonly status: number; readonly reason: string };
+export type Page = { readonly type: string; text(): Promise<string> };
+
+type Refusal = {
+  readonly status: number;
+  readonly reason: string;
+  readonly retryAfterSeconds?: number | null;
+};
 
 const ALIVE = new Set(['/healthz', '/health', '/livez', '/liveness']);
 const READY = new Set(['/readyz', '/readiness']);
@@ -41,19 +51,41 @@ export function onRequest(
     const readiness = options.ready();
     return respond(response, readiness.ready ? 200 : 503, JSON.stringify(readiness));
   }
-  const refusal = judgeHead(options, request, path);
+  const page = get ? options.pages.get(path) : undefined;
+  const refusal = page === undefined ? judgeHead(options, request, path) : null;
   if (refusal !== null) return refuseRequest(options, request, response, refusal);
   allowOrigin(options, request, response);
   if (request.method === 'OPTIONS') return respondToPreflight(response);
+  const caller = judgeCaller(options, request, path);
+  if ('status' in caller) return refuseRequest(options, request, response, caller);
+  if (page !== undefined) return void respondWithPage(response, page);
+  if (isExhausted(caller)) {
+    response.setHeader('retry-after', secondsOf(caller.meter?.waitMs ?? 0));
+    return respond(response, 429, options.dispatcher.exhausted());
+  }
   if (options.dispatcher.isBusy) {
     response.setHeader('retry-after', '1');
     return respond(response, 429, options.dispatcher.busy());
   }
-  readBody(options, request, response);
+  readBody(options, request, response, caller);
 }
 
-/** For requests and upgrades alike. Null: may pass. */
-export function judgeHost({ hosts }: DoorOptions, request: IncomingMessage): Refusal | null {
+/** For requests and upgrades alike. */
+export function judgeCaller(
+  { hosts, access }: DoorOptions,
+  request: IncomingMessage,
+  path: string,
+): Caller | Refusal {
+  const host = judgeHost(hosts, request);
+  return host ?? access.judge(request, path);
+}
+
+function secondsOf(ms: number): string {
+  return `${Math.max(1, Math.ceil(ms / 1_000))}`;
+}
+
+/** Null: may pass. */
+function judgeHost(hosts: ReadonlySet<string>, request: IncomingMessage): Refusal | null {
   if (hosts.has(ANY) || hosts.has(hostOf(request))) return null;
   return { status: 403, reason: 'this Host is not allowed (rpc.hosts)' };
 }
@@ -77,9 +109,10 @@ function judgeHead(options: DoorOptions, request: IncomingMessage, path: string)
     return { status: 431, reason: `more than ${limits.headersMax} headers` };
   }
   if (!url.startsWith('/')) return { status: 400, reason: 'the target should be a path' };
-  const host = judgeHost(options, request);
+  const host = judgeHost(options.hosts, request);
   if (host !== null) return host;
-  if (path !== '/') return { status: 404, reason: 'nothing here: JSON-RPC is at /' };
+  if (path !== '/' && keyInPath(path) === null)
+    return { status: 404, reason: 'nothing here: JSON-RPC is at /' };
   if (method === 'OPTIONS') {
     if (isOriginAllowed(options, headers.origin)) return null;
     return { status: 403, reason: 'this Origin is not allowed (rpc.origins)' };
@@ -99,7 +132,12 @@ function isJson(type: string | undefined): boolean {
   return type === JSON_TYPE || (type !== undefined && JSON_TYPES.test(type));
 }
 
-function readBody(options: DoorOptions, request: IncomingMessage, response: ServerResponse): void {
+function readBody(
+  options: DoorOptions,
+  request: IncomingMessage,
+  response: ServerResponse,
+  caller: Caller,
+): void {
   const { bodyBytesMax } = options.limits;
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -116,7 +154,7 @@ function readBody(options: DoorOptions, request: IncomingMessage, response: Serv
     if (bytes > bodyBytesMax) return;
     const [first] = chunks;
     const body = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
-    const answer = options.dispatcher.answer(body, null);
+    const answer = options.dispatcher.answer(body, { caller, session: null });
     if (answer instanceof Promise) void answer.then((text) => respond(response, 200, text));
     else respond(response, 200, answer);
   });
@@ -138,17 +176,26 @@ function respond(response: ServerResponse, status: number, text: string | null):
     .end(text);
 }
 
+async function respondWithPage(response: ServerResponse, { type, text }: Page): Promise<void> {
+  const body = await text();
+  if (response.destroyed) return;
+  response.writeHead(200, { 'content-type': type, 'cache-control': 'no-store' }).end(body);
+}
+
 /** Closes: the rest of the request may be anything. */
 function refuseRequest(
   { limits }: DoorOptions,
   request: IncomingMessage,
   response: ServerResponse,
-  { status, reason }: Refusal,
+  { status, reason, retryAfterSeconds = null }: Refusal,
 ): void {
   if (response.destroyed) return;
   response.setHeader('connection', 'close');
+  if (status === 401) response.setHeader('www-authenticate', 'Bearer');
+  if (retryAfterSeconds !== null) response.setHeader('retry-after', `${retryAfterSeconds}`);
   if (status === 405) response.setHeader('allow', 'POST, OPTIONS');
-  const error = JSON.stringify({ code: RPC.invalidRequest, message: reason });
+  const code = status === 429 ? RPC.limit : RPC.invalidRequest;
+  const error = JSON.stringify({ code, message: reason });
   respond(response, status, `{"jsonrpc":"2.0","id":null,"error":${error}}`);
   // A reset while the client still writes would take the refusal from it: let it write a moment.
   request.resume();
@@ -170,7 +217,7 @@ function respondToPreflight(response: ServerResponse): void {
   response
     .writeHead(204, {
       'access-control-allow-methods': 'POST',
-      'access-control-allow-headers': 'content-type',
+      'access-control-allow-headers': 'content-type, authorization, x-api-key',
       'access-control-max-age': '600',
     })
     .end();

@@ -11,6 +11,7 @@ export type RpcLimits = {
   readonly urlCharsMax: number;
   /** HTTP and WebSocket together. */
   readonly connectionsMax: number;
+  readonly addressConnectionsMax: number;
   readonly requestsPerSocketMax: number;
   /** Calls that wait for something: beyond it, HTTP 429 and -32005. */
   readonly callsInFlightMax: number;
@@ -62,6 +63,7 @@ export const defaultRpcLimits: RpcLimits = {
   headersMax: 100,
   urlCharsMax: 2 * 1024,
   connectionsMax: 1_000,
+  addressConnectionsMax: 200,
   requestsPerSocketMax: 10_000,
   callsInFlightMax: 4_000,
   headersTimeoutMs: 8_000,

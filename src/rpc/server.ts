@@ -1,13 +1,17 @@
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { assert, EXIT, UserError } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
+import { type Access, type Caller, keyInPath } from './access/access.ts';
+import { canonicalAddress } from './access/callerAddress.ts';
 import type { Backend } from './backend.ts';
-import { Dispatcher } from './dispatch.ts';
+import { Dispatcher, isExhausted } from './dispatch.ts';
 import { Filters } from './filters.ts';
-import type { Readiness } from './http.ts';
-import { type DoorOptions, isOriginAllowed, judgeHost, onRequest, pathOf } from './http.ts';
+import type { Page, Readiness } from './http.ts';
+import { type DoorOptions, isOriginAllowed, judgeCaller, onRequest, pathOf } from './http.ts';
 import { defaultRpcLimits, type RpcLimits } from './limits.ts';
 import { blockMethods } from './methods/blocks.ts';
 import { callMethods } from './methods/call.ts';
@@ -24,6 +28,8 @@ import { SocketSession } from './socket.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 export type RpcServerOptions = {
+  /** Where the configuration has `host` and `port`: for whoever has to change them. */
+  readonly section: 'rpc' | 'operator';
   readonly host: string;
   /** 0: any free one, which `port` of the server then tells. */
   readonly port: number;
@@ -32,14 +38,26 @@ export type RpcServerOptions = {
   /** Web origins that may call from a browser; `*` allows all. */
   readonly origins: readonly string[];
   readonly limits?: Partial<RpcLimits>;
+  readonly access: Access;
+  /** Addresses with as many connections as they like: proxies, and the operator's own. */
+  readonly unlimited: ReadonlySet<string>;
+  /** Null: plain HTTP. */
+  readonly tls: TlsFiles | null;
+  /** What this surface shows by GET, by path. */
+  readonly pages: ReadonlyMap<string, Page>;
   readonly backend: Backend;
   readonly log: Log;
   ready(): Readiness;
 };
 
+/** PEM. */
+export type TlsFiles = { readonly cert: string; readonly key: string };
+
+const TLS_MIN = 'TLSv1.3';
+
 /** JSON-RPC 2.0 over HTTP and WebSocket on one port (interfaces.md). */
 export class RpcServer {
-  readonly #server: Server;
+  readonly #server: Server | TlsServer;
   readonly #sockets: WebSocketServer;
   readonly #sessions = new Set<SocketSession>();
   readonly #subscriptions: Subscriptions;
@@ -53,7 +71,7 @@ export class RpcServer {
   static async open(options: RpcServerOptions): Promise<RpcServer> {
     const server = new RpcServer(options);
     try {
-      await server.#listen(options.host, options.port);
+      await server.#listen(options);
     } catch (error) {
       await server.close();
       throw error;
@@ -84,9 +102,11 @@ export class RpcServer {
     this.#dispatcher = new Dispatcher(methods, limits, log);
     const hosts = new Set(options.hosts.map((host) => host.toLowerCase()));
     const origins = new Set(options.origins);
-    const { ready } = options;
-    this.#door = { hosts, origins, limits, dispatcher: this.#dispatcher, ready };
-    this.#server = createHttpServer(limits);
+    const { ready, access, pages } = options;
+    const dispatcher = this.#dispatcher;
+    this.#door = { hosts, origins, limits, dispatcher, access, pages, ready };
+    this.#server = createHttpServer(limits, options.tls);
+    limitConnections(this.#server, limits.addressConnectionsMax, options.unlimited);
     this.#server.on('request', (request, response) => onRequest(this.#door, request, response));
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
     this.#sockets = new WebSocketServer({
@@ -103,6 +123,13 @@ export class RpcServer {
     const address = this.#server.address();
     assert(typeof address === 'object' && address !== null, 'an open server has a port');
     return address.port;
+  }
+
+  /** For connections from now on. Throws where the two do not belong together. */
+  renewTls({ cert, key }: TlsFiles): void {
+    if ('setSecureContext' in this.#server) {
+      this.#server.setSecureContext({ cert, key, minVersion: TLS_MIN });
+    }
   }
 
   /** Answers what is being asked, for a moment; then cuts. */
@@ -138,9 +165,10 @@ export class RpcServer {
     );
   }
 
-  async #listen(host: string, port: number): Promise<void> {
+  async #listen(options: RpcServerOptions): Promise<void> {
+    const { host, port } = options;
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error) => reject(cannotListen(host, port, error)));
+      this.#server.once('error', (error) => reject(cannotListen(options, error)));
       this.#server.listen({ host, port }, resolve);
     });
     // Accepting can fail for want of file descriptors; the next one may go well.
@@ -150,16 +178,18 @@ export class RpcServer {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const host = judgeHost(this.#door, request);
-    if (host !== null) return refuseUpgrade(socket, host.status);
+    const path = pathOf(request);
+    const caller = judgeCaller(this.#door, request, path);
+    if ('status' in caller) return refuseUpgrade(socket, caller.status);
     if (!isOriginAllowed(this.#door, request.headers.origin)) return refuseUpgrade(socket, 403);
-    if (pathOf(request) !== '/') return refuseUpgrade(socket, 404);
+    if (path !== '/' && keyInPath(path) === null) return refuseUpgrade(socket, 404);
+    if (isExhausted(caller)) return refuseUpgrade(socket, 429);
     if (this.#sessions.size >= this.#limits.socketsMax) return refuseUpgrade(socket, 503);
-    this.#sockets.handleUpgrade(request, socket, head, (client) => this.#welcome(client));
+    this.#sockets.handleUpgrade(request, socket, head, (client) => this.#welcome(client, caller));
   }
 
-  #welcome(client: WebSocket): void {
-    const session = new SocketSession(client, this.#dispatcher, this.#limits);
+  #welcome(client: WebSocket, caller: Caller): void {
+    const session = new SocketSession(client, this.#dispatcher, this.#limits, caller);
     this.#sessions.add(session);
     session.onClose(() => {
       this.#sessions.delete(session);
@@ -168,8 +198,8 @@ export class RpcServer {
   }
 }
 
-function createHttpServer(limits: RpcLimits): Server {
-  const server = createServer({
+function createHttpServer(limits: RpcLimits, tls: TlsFiles | null): Server | TlsServer {
+  const options = {
     maxHeaderSize: limits.headerBytesMax,
     headersTimeout: limits.headersTimeoutMs,
     requestTimeout: limits.requestTimeoutMs,
@@ -177,8 +207,14 @@ function createHttpServer(limits: RpcLimits): Server {
     keepAliveTimeout: limits.keepAliveTimeoutMs,
     noDelay: true,
     // Of all upgrades only this one exists here; h2c and others go on as plain HTTP/1.1.
-    shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
-  });
+    shouldUpgradeCallback: ({ headers }: IncomingMessage) =>
+      headers.upgrade?.toLowerCase() === 'websocket',
+  };
+  const handshakeTimeout = limits.headersTimeoutMs;
+  const server =
+    tls === null
+      ? createServer(options)
+      : createTlsServer({ ...options, ...tls, minVersion: TLS_MIN, handshakeTimeout });
   // Beyond this count headers are dropped silently: rather see them all and refuse.
   server.maxHeadersCount = 0;
   server.maxConnections = limits.connectionsMax;
@@ -189,14 +225,36 @@ function createHttpServer(limits: RpcLimits): Server {
   return server;
 }
 
+/** One address cannot take the places of all others. */
+function limitConnections(server: Server, max: number, unlimited: ReadonlySet<string>): void {
+  const open = new Map<string, number>();
+  server.on('connection', (socket: Socket) => {
+    const address = canonicalAddress(socket.remoteAddress ?? '');
+    if (unlimited.has(address)) return;
+    const count = (open.get(address) ?? 0) + 1;
+    if (count > max) return void socket.destroy();
+    open.set(address, count);
+    socket.once('close', () => {
+      const left = (open.get(address) ?? 1) - 1;
+      if (left === 0) open.delete(address);
+      else open.set(address, left);
+    });
+  });
+}
+
 function refuseUpgrade(socket: Duplex, status: number): void {
   socket.on('error', () => {});
   const line = `HTTP/1.1 ${status} ${STATUS_CODES[status]}`;
   socket.end(`${line}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`, () => socket.destroy());
 }
 
-function cannotListen(host: string, port: number, error: NodeJS.ErrnoException): UserError {
-  const keys = 'another port: rpc.port in mpbp.toml, or MPBP_RPC_PORT; address: rpc.host';
+function cannotListen(
+  { section, host, port }: RpcServerOptions,
+  error: NodeJS.ErrnoException,
+): UserError {
+  const variable = `MPBP_${section.toUpperCase()}_PORT`;
+  const keys =
+    `another port: ${section}.port in mpbp.toml, or ${variable}; ` + `address: ${section}.host`;
   const reason =
     error.code === 'EADDRINUSE'
       ? 'another program listens there; is a node running already?'

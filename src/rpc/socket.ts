@@ -1,5 +1,6 @@
 import { type RawData, WebSocket } from 'ws';
-import type { Dispatcher, Session } from './dispatch.ts';
+import type { Caller } from './access/access.ts';
+import { type Dispatcher, isExhausted, type Session } from './dispatch.ts';
 import type { RpcLimits } from './limits.ts';
 
 /** RFC 6455 7.4.1; 1013 is IANA's "try again later". */
@@ -10,11 +11,13 @@ export class SocketSession implements Session {
   readonly subscriptions = new Set<string>();
   readonly #socket: WebSocket;
   readonly #limits: RpcLimits;
+  readonly #caller: Caller;
   #answers = true;
   #pings = 0;
 
-  constructor(socket: WebSocket, dispatcher: Dispatcher, limits: RpcLimits) {
+  constructor(socket: WebSocket, dispatcher: Dispatcher, limits: RpcLimits, caller: Caller) {
     this.#socket = socket;
+    this.#caller = caller;
     this.#limits = limits;
     socket.on('message', (data: RawData) => this.#receive(data, dispatcher));
     socket.on('pong', () => {
@@ -44,6 +47,7 @@ export class SocketSession implements Session {
 
   /** Once an interval. */
   checkAlive(): void {
+    if (this.#caller.isRevoked) return this.#cut(CLOSE.policy, 'the key was revoked');
     if (!this.#answers) return this.#socket.terminate();
     this.#answers = false;
     this.#pings = 0;
@@ -56,8 +60,11 @@ export class SocketSession implements Session {
 
   #receive(data: RawData, dispatcher: Dispatcher): void {
     if (this.#socket.readyState !== WebSocket.OPEN || !Buffer.isBuffer(data)) return;
+    const caller = this.#caller;
+    if (caller.isRevoked) return this.#cut(CLOSE.policy, 'the key was revoked');
+    if (isExhausted(caller)) return this.send(dispatcher.exhausted());
     if (dispatcher.isBusy) return this.send(dispatcher.busy());
-    const answer = dispatcher.answer(data, this);
+    const answer = dispatcher.answer(data, { caller, session: this });
     if (answer instanceof Promise) void answer.then((text) => this.#reply(text));
     else this.#reply(answer);
   }

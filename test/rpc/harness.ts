@@ -5,9 +5,15 @@ import { after } from 'node:test';
 import { WebSocket } from 'ws';
 import { toHex, uintToBytes } from '#src/lib/bytes.ts';
 import { silentLog } from '#src/lib/log.ts';
+import {
+  Access,
+  type AccessClock,
+  type AccessRules,
+  type Secrets,
+} from '#src/rpc/access/access.ts';
 import type { Readiness } from '#src/rpc/http.ts';
 import type { RpcLimits } from '#src/rpc/limits.ts';
-import { RpcServer } from '#src/rpc/server.ts';
+import { RpcServer, type RpcServerOptions } from '#src/rpc/server.ts';
 import type { Address } from '#src/types/address.ts';
 import {
   type SignedTransaction,
@@ -58,7 +64,31 @@ export type World = {
 };
 
 /** A server before a fake node with ten rich accounts; closed after the tests of its file. */
-export async function openWorld(limits: Partial<RpcLimits> = {}): Promise<World> {
+type OpenAs = Pick<RpcServerOptions, 'access' | 'unlimited' | 'tls' | 'pages'>;
+
+/** For everybody, without a limit. */
+export function openAccess(
+  rules: Partial<AccessRules> = {},
+  secrets: Secrets = { keys: [], jwtSecret: null },
+  clock: AccessClock = { now: () => performance.now(), wall: () => Date.now() },
+): Access {
+  const quota = { unitsPerSecond: 1_000 };
+  const all = {
+    ...{ surface: 'public' as const, anonymous: true, anonymousQuota: quota, keyQuota: quota },
+    ...{ unlimited: new Set(['127.0.0.1']), proxies: new Set<string>(), ...rules },
+  };
+  return new Access(all, secrets, clock, () => {});
+}
+
+/** What a server needs that nobody limits. */
+export const unlimitedAccess = () => ({
+  ...{ access: openAccess(), unlimited: new Set(['127.0.0.1']), tls: null, pages: new Map() },
+});
+
+export async function openWorld(
+  limits: Partial<RpcLimits> = {},
+  as: OpenAs = unlimitedAccess(),
+): Promise<World> {
   const accounts = Array.from({ length: 10 }, (_, index): [Address, bigint] => [
     addressOf(index),
     1_000n * coin,
@@ -66,8 +96,16 @@ export async function openWorld(limits: Partial<RpcLimits> = {}): Promise<World>
   const backend = new FakeBackend(accounts);
   const readiness = { now: { ready: true, checks: { blocksBehind: 0 } } };
   const server = await RpcServer.open({
-    ...{ host: '127.0.0.1', port: 0, hosts: ['localhost', '127.0.0.1'], limits, backend },
+    ...{
+      section: 'rpc' as const,
+      host: '127.0.0.1',
+      port: 0,
+      hosts: ['localhost', '127.0.0.1'],
+      limits,
+      backend,
+    },
     ...{ origins: ['https://wallet.test'], log: silentLog, ready: () => readiness.now },
+    ...as,
   });
   const url = `http://127.0.0.1:${server.port}`;
   const clients: Client[] = [];

@@ -6,7 +6,17 @@ import { EXIT, UserError } from '#src/lib/failure.ts';
 import { silentLog } from '#src/lib/log.ts';
 import { RpcServer } from '#src/rpc/server.ts';
 import { loud } from './fakeBackend.ts';
-import { keyOf, openWorld, payee, payment, rawOf, resultOf, sendRaw, sleep } from './harness.ts';
+import {
+  keyOf,
+  openWorld,
+  payee,
+  payment,
+  rawOf,
+  resultOf,
+  sendRaw,
+  sleep,
+  unlimitedAccess,
+} from './harness.ts';
 
 const world = await openWorld();
 const { backend } = world;
@@ -244,7 +254,8 @@ describe('slow and busy clients', () => {
 
 test('a port in use says so, with what to do', async () => {
   const options = {
-    ...{ host: '127.0.0.1', port, hosts: [], origins: [], backend, log: silentLog },
+    ...{ section: 'rpc' as const, host: '127.0.0.1', port, hosts: [], origins: [] },
+    ...{ ...unlimitedAccess(), backend, log: silentLog },
     ready: () => ({ ready: true, checks: {} }),
   };
   const before = backend.listeners;

@@ -21,7 +21,10 @@ export function blockMethods(backend: Backend): Methods {
     ['eth_getBlockByHash', getBlock(backend, readBlockHash)],
     ['eth_getBlockTransactionCountByNumber', count(backend, readBlockNumber)],
     ['eth_getBlockTransactionCountByHash', count(backend, readBlockHash)],
-    ['eth_getBlockReceipts', { paramsMax: 1, run: ([ref]) => blockReceipts(backend, ref) }],
+    [
+      'eth_getBlockReceipts',
+      { paramsMax: 1, units: 10, run: ([ref]) => blockReceipts(backend, ref) },
+    ],
     ['eth_getUncleCountByBlockNumber', uncleCount(backend, readBlockNumber)],
     ['eth_getUncleCountByBlockHash', uncleCount(backend, readBlockHash)],
     ['eth_getUncleByBlockNumberAndIndex', noUncle(readBlockNumber)],

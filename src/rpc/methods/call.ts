@@ -70,8 +70,8 @@ export function callMethods(backend: Backend, limits: RpcLimits): Methods {
   };
   // The fourth parameter is the block overrides, which change nothing here.
   return [
-    ['eth_call', { paramsMax: 4, run }],
-    ['eth_estimateGas', { paramsMax: 4, run: estimate }],
+    ['eth_call', { paramsMax: 4, units: 20, run }],
+    ['eth_estimateGas', { paramsMax: 4, units: 40, run: estimate }],
   ];
 }
 

@@ -14,12 +14,18 @@ export function logMethods(backend: Backend, filters: Filters, limits: RpcLimits
     return searchLogs(backend, filter, readRange(backend, value, 0), limits);
   };
   return [
-    ['eth_getLogs', { paramsMax: 1, run: getLogs }],
-    ['eth_newFilter', { paramsMax: 1, run: ([filter]) => filters.addLogs(filter) }],
+    ['eth_getLogs', { paramsMax: 1, units: 50, run: getLogs }],
+    ['eth_newFilter', { paramsMax: 1, units: 5, run: ([filter]) => filters.addLogs(filter) }],
     ['eth_newBlockFilter', { paramsMax: 0, run: () => filters.addBlocks() }],
     ['eth_newPendingTransactionFilter', { paramsMax: 1, run: () => filters.addPending() }],
-    ['eth_getFilterChanges', { paramsMax: 1, run: ([id]) => filters.changes(readText(id, 0)) }],
-    ['eth_getFilterLogs', { paramsMax: 1, run: ([id]) => filters.logs(readText(id, 0)) }],
+    [
+      'eth_getFilterChanges',
+      { paramsMax: 1, units: 10, run: ([id]) => filters.changes(readText(id, 0)) },
+    ],
+    [
+      'eth_getFilterLogs',
+      { paramsMax: 1, units: 50, run: ([id]) => filters.logs(readText(id, 0)) },
+    ],
     ['eth_uninstallFilter', { paramsMax: 1, run: ([id]) => filters.remove(readText(id, 0)) }],
   ];
 }

@@ -11,7 +11,12 @@ import { heightOf } from '../resolve.ts';
 
 /** geth's shape. The base fee is fixed by genesis, so that history predicts it exactly. */
 export function feeMethods(backend: Backend, limits: RpcLimits): Methods {
-  return [['eth_feeHistory', { paramsMax: 3, run: (params) => history(backend, limits, params) }]];
+  return [
+    [
+      'eth_feeHistory',
+      { paramsMax: 3, units: 10, run: (params) => history(backend, limits, params) },
+    ],
+  ];
 }
 
 function history(backend: Backend, limits: RpcLimits, params: readonly unknown[]): unknown {

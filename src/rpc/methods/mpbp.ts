@@ -15,7 +15,7 @@ import { membership } from './membership.ts';
 export function mpbpMethods(backend: Backend, limits: RpcLimits): Methods {
   const history = (params: readonly unknown[]) => accountHistory(backend, limits, params);
   return [
-    ['mpbp_getAccountHistory', { paramsMax: 3, run: history }],
+    ['mpbp_getAccountHistory', { paramsMax: 3, units: 10, run: history }],
     ['mpbp_getFinalityCertificate', { paramsMax: 1, run: ([at]) => certificate(backend, at) }],
     ['mpbp_getValidators', { paramsMax: 1, run: ([epoch]) => validators(backend, epoch) }],
     ['mpbp_getMembership', { paramsMax: 0, run: () => membership(backend) }],

@@ -18,7 +18,10 @@ export function proofMethods(backend: Backend, limits: RpcLimits): Methods {
       'eth_getProof',
       { paramsMax: 3, run: (params) => accountProof(backend, limits, params), overlaps: true },
     ],
-    ['mpbp_getFinalityProof', { paramsMax: 2, run: (params) => finalityProof(backend, params) }],
+    [
+      'mpbp_getFinalityProof',
+      { paramsMax: 2, units: 10, run: (params) => finalityProof(backend, params) },
+    ],
     ['mpbp_getEvidence', { paramsMax: 0, run: () => evidence(backend) }],
   ];
 }

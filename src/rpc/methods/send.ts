@@ -17,8 +17,8 @@ export function sendMethods(backend: Backend, waits: ReceiptWaits, limits: RpcLi
     return submitAndWait(backend, waits, raw, readTimeout(timeout, 1, limits), limits);
   };
   return [
-    ['eth_sendRawTransaction', { paramsMax: 1, run: send, overlaps: true }],
-    ['eth_sendRawTransactionSync', { paramsMax: 2, run: sendSync, overlaps: true }],
+    ['eth_sendRawTransaction', { paramsMax: 1, units: 5, run: send, overlaps: true }],
+    ['eth_sendRawTransactionSync', { paramsMax: 2, units: 5, run: sendSync, overlaps: true }],
   ];
 }
 

@@ -17,7 +17,7 @@ export function transactionMethods(backend: Backend): Methods {
       { paramsMax: 1, run: ([hash]) => receiptOf(backend, readHash(hash, 0)) },
     ],
     ['txpool_status', { paramsMax: 0, run: () => status(backend) }],
-    ['txpool_content', { paramsMax: 0, run: () => content(backend) }],
+    ['txpool_content', { paramsMax: 0, units: 50, run: () => content(backend) }],
     [
       'txpool_contentFrom',
       { paramsMax: 1, run: ([address]) => contentFrom(backend, readAddress(address, 0)) },
