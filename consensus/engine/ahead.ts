@@ -11,19 +11,30 @@ export class Ahead {
   readonly #clock: Clock;
   /** Whether this is no time to look at the ledger. */
   readonly #isStalled: () => boolean;
+  readonly #fail: (error: unknown) => void;
   #stopped = false;
 
-  constructor(core: Core, ledger: Ledger, clock: Clock, isStalled: () => boolean) {
+  constructor(options: {
+    readonly core: Core;
+    readonly ledger: Ledger;
+    readonly clock: Clock;
+    isStalled(): boolean;
+    onFailed(error: unknown): void;
+  }) {
+    const { core, ledger, clock, isStalled, onFailed } = options;
     this.#core = core;
     this.#ledger = ledger;
     this.#clock = clock;
     this.#isStalled = isStalled;
+    this.#fail = onFailed;
   }
 
   after(parent: Block): void {
     const { me: proposer, options } = this.#core;
     const { epoch, schedule } = options;
     const view = asView(parent.view + 1);
+    // Executed while the epoch ended: nothing stands on it any more.
+    if (parent.epoch !== epoch) return;
     if (proposer === null || parent.epochEnd || schedule.leaderOf(view) !== proposer) return;
     // The vote for the parent goes first.
     setImmediate(() => {
@@ -31,7 +42,8 @@ export class Ahead {
       if (this.#core.options.epoch !== epoch || this.#core.view > view) return;
       const timestampMs = Math.max(this.#clock.wall(), parent.timestampMs + 1);
       const parentView = parent.view;
-      this.#ledger.prepare({ parent, view, parentView, timestampMs, proposer });
+      const prepared = this.#ledger.prepare({ parent, view, parentView, timestampMs, proposer });
+      if (prepared instanceof Promise) prepared.catch(this.#fail);
     });
   }
 

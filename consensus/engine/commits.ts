@@ -61,7 +61,7 @@ export class Commits {
     if (first === undefined || last === undefined) return true;
     if (first.parentHash !== ledger.floor.hash) return false;
     for (const block of fresh) {
-      const wrong = ledger.execute(block);
+      const wrong = await ledger.execute(block);
       // The quorum made it final, so this node's own execution is what differs.
       if (wrong !== null) throw new InvariantError(`a final block is invalid here: ${wrong}`);
       await nextTurn();

@@ -18,16 +18,16 @@ import type { Clock } from '#src/lib/clock.ts';
 import { InvariantError } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import { asEpoch } from '#src/types/units.ts';
-import { Ahead } from './ahead.ts';
 import { Alarm } from './alarm.ts';
 import { answerRange, CatchUp } from './catchUp.ts';
 import { decodeMessage, encodeMessage, encodeStoredBlock, type Gate, UNWANTED } from './codec.ts';
 import { Commits } from './commits.ts';
+import { Execution } from './execution.ts';
 import { makeGate } from './gate.ts';
 import { Journal, type Position, type RecordLog } from './journal.ts';
 import { membershipOf, warnOfAbstention, warnOfLostJournal } from './membership.ts';
 import { epochOf, OtherEpochs } from './otherEpochs.ts';
-import type { EngineStatus, Ledger, Net, Signer, Waiting } from './ports.ts';
+import type { EngineStatus, Ledger, Net, Signer } from './ports.ts';
 import { Verifier } from './verifier.ts';
 import { mustVerify, withoutWaste } from './waste.ts';
 
@@ -73,9 +73,8 @@ export class Engine {
   #casts: Cast[] = [];
   #journalDirty = false;
   readonly #commits: Commits;
-  readonly #ahead: Ahead;
+  readonly #execution: Execution;
   #signing: Promise<void> = Promise.resolve();
-  #waiting: Waiting = { has: false, boundary: false };
   #signer: Signer | null = null;
 
   constructor(options: EngineOptions) {
@@ -94,7 +93,12 @@ export class Engine {
     } else if (isAccepted) this.#journal.signAgain();
     this.#verifier = new Verifier(set, epoch, networkId);
     this.#core = new Core(this.#coreOptions(), ledger.floor, ledger.floorCertificate);
-    this.#ahead = new Ahead(this.#core, ledger, options.clock, options.isStalled);
+    this.#execution = new Execution({
+      ...{ core: this.#core, ledger, clock: options.clock, log, isStalled: options.isStalled },
+      queue: (event) => this.#queue.push(event),
+      drain: () => this.#drain(),
+      onFailed: (error) => this.#fail(error),
+    });
     this.#gate = makeGate(this.#core, () => this.#verifier, ledger);
     this.#catchUp = new CatchUp({
       ledger,
@@ -134,7 +138,7 @@ export class Engine {
     this.#push({ t: 'stop' });
     await this.#signing;
     this.#stopped = true;
-    this.#ahead.stop();
+    this.#execution.stop();
     this.#alarm.stop();
     await this.#commits.close();
     await this.#journal.close();
@@ -162,10 +166,8 @@ export class Engine {
   /** Whether something waits for a block may have changed. */
   poolChanged(): void {
     if (this.#options.isStalled()) return;
-    const { has, boundary } = this.#look();
-    if (!has && !this.#waiting.has && boundary === this.#waiting.boundary) return;
-    this.#waiting = { has, boundary };
-    this.#push({ t: 'pending', has, boundary });
+    this.#execution.poolChanged();
+    this.#drain();
   }
 
   receive(peer: string, bytes: Uint8Array): void {
@@ -208,7 +210,11 @@ export class Engine {
   #push(event: Event): void {
     if (this.#stopped) return;
     this.#queue.push(event);
-    if (this.#running || this.#options.isStalled()) return;
+    this.#drain();
+  }
+
+  #drain(): void {
+    if (this.#stopped || this.#running || this.#options.isStalled()) return;
     this.#running = true;
     try {
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
@@ -236,7 +242,7 @@ export class Engine {
   }
 
   #run(effect: Effect): void {
-    const { ledger, net, onMetric } = this.#options;
+    const { net, onMetric } = this.#options;
     switch (effect.t) {
       case 'cast':
         this.#casts.push(effect);
@@ -254,17 +260,9 @@ export class Engine {
       case 'send':
         return this.#send(effect.to, effect.message);
       case 'build':
-        return this.#build(effect);
-      case 'execute': {
-        const wrong = ledger.execute(effect.block);
-        if (wrong !== null) {
-          const { height, view, proposer } = effect.block;
-          this.#options.log.warn('block refused', { height, view, proposer, reason: wrong });
-        }
-        this.#queue.push({ t: 'executed', hash: effect.block.hash, valid: wrong === null });
-        if (wrong === null) this.#ahead.after(effect.block);
-        return this.#queuePending();
-      }
+        return this.#execution.build(effect);
+      case 'execute':
+        return this.#execution.execute(effect.block);
       case 'commit':
         return this.#commits.commit(effect.blocks, effect.certificate);
       case 'catchUp':
@@ -273,9 +271,7 @@ export class Engine {
           .catch((error: unknown) => this.#fail(error));
         return;
       case 'lookForPending':
-        this.#waiting = this.#look();
-        this.#queue.push({ t: 'pending', ...this.#waiting });
-        return;
+        return this.#execution.tellPending();
       case 'pushPending':
         return net.pushPending(effect.to);
       case 'wake':
@@ -306,32 +302,6 @@ export class Engine {
     this.#journalDirty = false;
     await this.#journal.sync();
     for (const { seq, signature } of signed) this.#push({ t: 'durable', seq, signature });
-  }
-
-  #build(effect: Extract<Effect, { t: 'build' }>): void {
-    const proposer = this.#core.me;
-    if (proposer === null) return;
-    const outcome = this.#options.ledger.build({ ...effect, proposer });
-    const { view, parent } = effect;
-    this.#queue.push({ t: 'built', view, parentHash: parent.hash, outcome });
-    // Not asked again before something changes: the answer would be the same.
-    if (outcome.t === 'nothing') this.#waiting = { ...this.#waiting, has: false };
-    else this.#queuePending();
-    if (outcome.t === 'block') this.#ahead.after(outcome.block);
-  }
-
-  /** In the queue rather than at once: it looks at the chain as the core then sees it. */
-  #queuePending(): void {
-    const { has, boundary } = this.#look();
-    if (has === this.#waiting.has && boundary === this.#waiting.boundary) return;
-    this.#waiting = { has, boundary };
-    this.#queue.push({ t: 'pending', has, boundary });
-  }
-
-  /** Seen from the newest block that is executed: what it contains does not wait. */
-  #look(): Waiting {
-    const tips = this.#core.unfinalizedChain().map(({ hash }) => hash);
-    return this.#options.ledger.waiting([...tips, this.#core.floor.hash]);
   }
 
   #afterCommit(): void {
@@ -388,7 +358,7 @@ export class Engine {
   #fail(error: unknown): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#ahead.stop();
+    this.#execution.stop();
     this.#alarm.stop();
     this.#options.onFatal(error instanceof Error ? error : new Error(String(error)));
   }

@@ -1,5 +1,6 @@
 import type { Block, BuildOutcome, Effect, Floor } from '#consensus/core/types.ts';
 import type { Verdict } from '#src/lib/failure.ts';
+import type { Soon } from '#src/lib/steps.ts';
 import type { Certificate, VerifiedVotes } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { Epoch } from '#src/types/units.ts';
@@ -19,11 +20,12 @@ export type Ledger = {
   decode(bytes: Uint8Array): Verdict<Block, { code: string }>;
   /** This block will be decoded soon: what other threads can do for it may begin. */
   decodeSoon(bytes: Uint8Array): Promise<void>;
-  build(request: BuildRequest): BuildOutcome;
+  /** At once, or behind a promise where contracts have to run. */
+  build(request: BuildRequest): Soon<BuildOutcome>;
   /** The block that will probably be asked for next may be built now. */
-  prepare(request: PrepareRequest): void;
+  prepare(request: PrepareRequest): Soon<void>;
   /** Null when valid, otherwise what is wrong. The outcome is kept for the commit. */
-  execute(block: Block): string | null;
+  execute(block: Block): Soon<string | null>;
   /** Writes final blocks, in order, with everything that belongs to them, in one synced batch. */
   commit(
     blocks: readonly Block[],

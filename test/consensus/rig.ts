@@ -1,7 +1,7 @@
 /** One real engine with real keys, among peers that the test plays. */
 
 import { makeSchedule, type Schedule } from '#consensus/core/schedule.ts';
-import type { Block, Message, Timing } from '#consensus/core/types.ts';
+import type { Block, BuildOutcome, Message, Timing } from '#consensus/core/types.ts';
 import { encodeMessage } from '#consensus/engine/codec.ts';
 import { Engine } from '#consensus/engine/engine.ts';
 import { journalBegin } from '#consensus/engine/journal.ts';
@@ -11,6 +11,7 @@ import { sha256 } from '#src/crypto/sha256.ts';
 import { bytesEqual, toHex, utf8 } from '#src/lib/bytes.ts';
 import { accept, refuse } from '#src/lib/failure.ts';
 import { silentLog } from '#src/lib/log.ts';
+import type { Soon } from '#src/lib/steps.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Certificate } from '#src/types/certificate.ts';
 import type { Hash } from '#src/types/hash.ts';
@@ -77,6 +78,13 @@ export class Rig {
   /** What the pool says, and how often it was asked for a block in vain. */
   pending = false;
   stalled = false;
+  /** How often it was asked whether anything waits. */
+  looks = 0;
+  /** What a build gives; nothing where none is set. */
+  built: BuildOutcome | null = null;
+  /** Whether contracts have to run: then the ledger answers when `answer` is called, in order. */
+  hasContracts = false;
+  readonly unanswered: { give(): void; fail(error: Error): void }[] = [];
   builds = 0;
   readonly #seeds: Uint8Array[];
   #floorView = 0 as View;
@@ -176,20 +184,23 @@ export class Rig {
       decode: (bytes) => rig.decode(bytes),
       build: () => {
         rig.builds++;
-        return { t: 'nothing' };
+        return rig.#answer(() => rig.built ?? { t: 'nothing' });
       },
       decodeSoon: async () => undefined,
       prepare: (request) => void rig.prepared.push(request),
       execute: (block) => {
         rig.executed.push(block.hash);
-        return rig.invalid.has(block.hash) ? 'BLOCK_HEADER stateRoot' : null;
+        return rig.#answer(() => (rig.invalid.has(block.hash) ? 'BLOCK_HEADER stateRoot' : null));
       },
       commit: async (blocks, certificate) => {
         rig.committed.push(...blocks);
         rig.#certificate = certificate;
         rig.#floorView = certificate.statement.view;
       },
-      waiting: () => ({ has: rig.pending, boundary: false }),
+      waiting: () => {
+        rig.looks++;
+        return { has: rig.pending, boundary: false };
+      },
       headerOf: (bytes) => {
         const decoded = rig.ledger.decode(bytes);
         return decoded.ok ? decoded.value : null;
@@ -197,6 +208,13 @@ export class Rig {
       finalBlock: () => null,
       finalRange: () => null,
     };
+  }
+
+  #answer<T>(make: () => T): Soon<T> {
+    if (!this.hasContracts) return make();
+    return new Promise<T>((resolve, reject) => {
+      this.unanswered.push({ give: () => resolve(make()), fail: reject });
+    });
   }
 
   get net(): Net {

@@ -216,7 +216,7 @@ export class SimNode {
   // --- effects ----------------------------------------------------------------------------------
 
   #run(effect: Effect, core: Core): void {
-    const { random, oracle } = this.#world;
+    const { oracle } = this.#world;
     switch (effect.t) {
       case 'cast':
         return this.#cast(effect.seq, effect.statement, effect.block, core);
@@ -230,9 +230,9 @@ export class SimNode {
       case 'send':
         return this.#send(effect.to, effect.message);
       case 'build':
-        return this.#later(random.between(0.1, 0.5), () => this.#build(effect));
+        return this.#later(this.#executionTime(), () => this.#build(effect));
       case 'execute':
-        return this.#later(random.between(0.1, 0.5), () => this.#execute(effect.block));
+        return this.#later(this.#executionTime(), () => this.#execute(effect.block));
       case 'commit':
         return this.#commit(effect.blocks, effect.certificate);
       case 'catchUp':
@@ -254,6 +254,12 @@ export class SimNode {
           this.#world.fail(`validator ${this.identity} stopped: ${effect.why}`);
         }
     }
+  }
+
+  /** Of payments; and now and then of contracts, up to the quarter of a view that they may take. */
+  #executionTime(): number {
+    const { random } = this.#world;
+    return random.chance(0.1) ? random.between(5, 125) : random.between(0.1, 0.5);
   }
 
   #report(metric: Extract<Effect, { t: 'report' }>['metric'], core: Core): void {
