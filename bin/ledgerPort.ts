@@ -6,6 +6,7 @@ import { hasPendingChanges } from '#src/ledger/payments/validatorChanges.ts';
 import type { StateReader } from '#src/ledger/state/reader.ts';
 import { accept, assert } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
+import { then } from '#src/lib/steps.ts';
 import type { Pool } from '#src/pool/pool.ts';
 import type { Senders } from '#src/pool/senders.ts';
 import type { Address } from '#src/types/address.ts';
@@ -97,23 +98,27 @@ export function ledgerPort(chain: Chain, pool: Pool, senders: Senders, log: Log)
       const { parent, mayBeEmpty, withPayments } = request;
       if (chain.stateAfter(parent.hash) === null) return { t: 'failed' };
       const ready = withPayments ? takePrepared(request) : null;
-      const block = ready ?? build(request, withPayments, mayBeEmpty);
-      return block === null ? { t: 'nothing' } : { t: 'block', block: coreBlock(block) };
+      return then(ready ?? build(request, withPayments, mayBeEmpty), (block) => {
+        if (block !== null) return { t: 'block', block: coreBlock(block) };
+        // What it was to stand on is not there any more, or there was nothing to put into it.
+        return { t: chain.stateAfter(parent.hash) === null ? 'failed' : 'nothing' };
+      });
     },
     prepare: (request) => {
       // A small block is built as fast when it is asked for, and then has what came in between.
       if (pool.executable < preparedPaymentsMin) return;
       if (chain.stateAfter(request.parent.hash) === null) return;
-      const block = build(request, true, false);
-      const isWorth = block !== null && block.transactions.length >= preparedPaymentsMin;
-      prepared = isWorth ? { ...request, block } : null;
+      return then(build(request, true, false), (block) => {
+        const isWorth = block !== null && block.transactions.length >= preparedPaymentsMin;
+        prepared = isWorth ? { ...request, block } : null;
+      });
     },
-    execute: (block) => {
-      const refusal = chain.check(contentOf(block));
-      if (refusal === null) return null;
-      log.debug('block check failed', { height: block.height, code: refusal.code });
-      return 'field' in refusal ? `${refusal.code} ${refusal.field}` : refusal.code;
-    },
+    execute: (block) =>
+      then(chain.check(contentOf(block)), (refusal) => {
+        if (refusal === null) return null;
+        log.debug('block check failed', { height: block.height, code: refusal.code });
+        return 'field' in refusal ? `${refusal.code} ${refusal.field}` : refusal.code;
+      }),
     commit: async (blocks, certificate, journalSeq, known) => {
       const final = provenFinal(blocks.map(contentOf), certificate, chain.electorate, known);
       assert(final.ok, 'what agreement made final is proven so');

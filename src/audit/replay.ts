@@ -36,6 +36,8 @@ export type ReplayReport = {
 };
 
 const pageAccounts = 1_000;
+/** BLOCKHASH reaches back this far (yellow paper, appendix H). */
+const blockHashesKept = 256n;
 
 export type ReplayProgress = (height: bigint, of: bigint, transactions: number) => void;
 
@@ -49,7 +51,7 @@ export async function replay(
   const top = store.head?.height ?? asHeight(0n);
   let refusal = run.genesis();
   for (let height = 1n; height <= top && refusal === null; height++) {
-    refusal = run.block(asHeight(height));
+    refusal = await run.block(asHeight(height));
     if (height % 64n === 0n || height === top) {
       progress(height, top, run.transactions);
       await new Promise((resolve) => setImmediate(resolve));
@@ -66,6 +68,8 @@ class Replay {
   readonly #histories = new Histories();
   readonly #seen = new Set<Hash>();
   #parent: Block;
+  /** Of the replayed blocks that code may ask for. */
+  readonly #hashes = new Map<Height, Hash>();
   /** Blocks since the last certificate: the next one has to cover them. */
   #uncertified: Block[] = [];
   /** Who decides on the next block. */
@@ -80,6 +84,7 @@ class Replay {
     this.#store = store;
     this.#electorate = params.electorate;
     this.#parent = params.genesis.block;
+    this.#hashes.set(asHeight(0n), params.genesis.block.hash);
   }
 
   genesis(): Divergence | null {
@@ -93,7 +98,7 @@ class Replay {
     return null;
   }
 
-  block(height: Height): Divergence | null {
+  async block(height: Height): Promise<Divergence | null> {
     const bytes = this.#store.block(height);
     if (bytes === null) return differs('BLOCK_MISSING', height, 'a block', 'nothing');
     // Senders are recovered from the signatures, whatever the store says they are.
@@ -107,7 +112,7 @@ class Replay {
     return (
       this.#links(block, height) ??
       this.#repeats(block, height) ??
-      this.#executes(block, height) ??
+      (await this.#executes(block, height)) ??
       this.#certified(block, height)
     );
   }
@@ -185,12 +190,13 @@ class Replay {
     return null;
   }
 
-  #executes(block: Block, height: Height): Divergence | null {
+  async #executes(block: Block, height: Height): Promise<Divergence | null> {
     const params = this.#params;
     const { view, parentView, proposerIndex, timestampMs } = block.header.consensus;
     const fields = { view, parentView, proposerIndex, timestampMs };
-    const context = contextAfter(this.#parent, fields, this.#electorate, params);
-    const executed = executeBlock(this.#state, context, block.transactions);
+    const hashes = (at: Height) => this.#hashes.get(at) ?? null;
+    const context = contextAfter(this.#parent, fields, this.#electorate, params, hashes);
+    const executed = await executeBlock(this.#state, context, block.transactions);
     if (!executed.ok) {
       const { refusal } = executed;
       const transaction = block.transactions[refusal.index];
@@ -214,6 +220,8 @@ class Replay {
     const { receipts, movements } = outcome;
     this.#histories.addBlock(block, receipts, movements);
     this.#parent = block;
+    this.#hashes.set(height, block.hash);
+    if (height >= blockHashesKept) this.#hashes.delete(asHeight(height - blockHashesKept));
     this.#nextSet = outcome.nextSet;
     this.#blocks++;
     this.transactions += block.transactions.length;

@@ -6,6 +6,7 @@
 import { historyOf } from '#src/history/history.ts';
 import {
   assembleBlock,
+  type BlockContext,
   type ExecutionRefusal,
   executeBlock,
   type Outcome,
@@ -14,13 +15,12 @@ import type { Account } from '#src/ledger/state/account.ts';
 import type { StateReader } from '#src/ledger/state/reader.ts';
 import type { Verdict } from '#src/lib/failure.ts';
 import { assert, DamageError } from '#src/lib/failure.ts';
-import { RecentlyUsed } from '#src/lib/recentlyUsed.ts';
-import { type Address, addressFromBytes } from '#src/types/address.ts';
+import { type Soon, type Steps, wait, walk } from '#src/lib/steps.ts';
+import type { Address } from '#src/types/address.ts';
 import {
   type Block,
   type BlockRefusal,
   decodeBlock,
-  decodeBlockHeader,
   makeBlock,
   transactionsRoot,
 } from '#src/types/block.ts';
@@ -28,10 +28,12 @@ import { type Certificate, decodeCertificate, encodeCertificate } from '#src/typ
 import type { Electorate } from '#src/types/electorate.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { Header } from '#src/types/header.ts';
-import { decodeReceipt, type Receipt } from '#src/types/receipt.ts';
+import type { Receipt } from '#src/types/receipt.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import type { Height } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
+import { ancestorHashes } from './ancestors.ts';
+import { DecodedBlocks } from './decodedBlocks.ts';
 import { Electorates } from './electorates.ts';
 import type { FinalBlocks } from './final.ts';
 import {
@@ -62,8 +64,6 @@ export type ChainOptions = {
   onFinal(event: FinalEvent): void;
 };
 
-/** In blocks and in receipts that are kept decoded, for those who poll: about 20 MiB each. */
-const decodedTransactionsMax = 16_384;
 /** What recent blocks changed, kept decoded for views of the past. */
 const undosMax = 256;
 
@@ -82,14 +82,9 @@ export class Chain {
   readonly #store: ChainStore;
   readonly #options: ChainOptions;
   readonly #executed = new Map<Hash, Executed>();
-  readonly #blocks = new RecentlyUsed<Height, Block>(
-    decodedTransactionsMax,
-    ({ transactions }) => transactions.length + 1,
-  );
-  readonly #receipts = new RecentlyUsed<Height, readonly Receipt[]>(
-    decodedTransactionsMax,
-    (receipts) => receipts.length + 1,
-  );
+  /** Under way. */
+  readonly #checks = new Map<Hash, Promise<CheckRefusal | null>>();
+  readonly #decoded: DecodedBlocks;
   readonly #undo = new Map<Height, Undo>();
   #head: Block;
   #certificate: Certificate | null;
@@ -99,6 +94,7 @@ export class Chain {
     this.electorates = new Electorates(options.params.electorate, options.store);
     this.#options = options;
     this.#store = options.store;
+    this.#decoded = new DecodedBlocks(options.params, options.store);
     this.proofs = new StateProofs(options.store, (height) => this.#rootAt(height));
     this.#head = head;
     this.#certificate = certificate;
@@ -157,23 +153,33 @@ export class Chain {
     return decodeBlock(bytes, { chainId, known: this.#options.known });
   }
 
-  /** A block on this parent, with as many candidates as fit while `goOn`; null where none does. */
+  /**
+   * A block on this parent, with as many candidates as fit while `goOn`; null where none does, or
+   * where the parent is not known any more. At once unless one of them runs code.
+   */
   build(
     parentHash: Hash,
     fields: ProposerFields,
     candidates: (state: StateReader) => Iterable<SignedTransaction>,
     mayBeEmpty: boolean,
     goOn: () => boolean = () => true,
-  ): Block | null {
+  ): Soon<Block | null> {
+    return walk(this.#building(parentHash, fields, candidates, mayBeEmpty, goOn));
+  }
+
+  *#building(
+    parentHash: Hash,
+    fields: ProposerFields,
+    candidates: (state: StateReader) => Iterable<SignedTransaction>,
+    mayBeEmpty: boolean,
+    goOn: () => boolean,
+  ): Steps<Block | null> {
     const parent = this.#parentOf(parentHash);
     if (parent === null) return null;
     const electorate = this.electorates.after(parent.block, parent.nextSet);
-    const context = contextAfter(parent.block, fields, electorate, this.params);
-    const { transactions, outcome } = assembleBlock(
-      parent.state,
-      context,
-      candidates(parent.state),
-      goOn,
+    const context = this.#contextOn(parent, fields, electorate);
+    const { transactions, outcome } = yield* this.#oneTurn(
+      assembleBlock(parent.state, context, candidates(parent.state), goOn),
     );
     if (transactions.length === 0 && !mayBeEmpty) return null;
     const root = transactionsRoot(transactions);
@@ -183,15 +189,28 @@ export class Chain {
     return block;
   }
 
-  /** Null when the block is valid on its parent; its outcome is then kept for the commit. */
-  check(block: Block): CheckRefusal | null {
+  /**
+   * Null when the block is valid on its parent; its outcome is then kept for the commit. At once
+   * unless one of its transactions runs code; asked again meanwhile it is not executed twice.
+   */
+  check(block: Block): Soon<CheckRefusal | null> {
+    const running = this.#checks.get(block.hash);
+    if (running !== undefined) return running;
+    const soon = walk(this.#checking(block));
+    if (!(soon instanceof Promise)) return soon;
+    const checked = soon.finally(() => this.#checks.delete(block.hash));
+    this.#checks.set(block.hash, checked);
+    return checked;
+  }
+
+  *#checking(block: Block): Steps<CheckRefusal | null> {
     if (this.#executed.has(block.hash)) return null;
     const { parentHash, consensus } = block.header;
     const parent = this.#parentOf(parentHash);
     if (parent === null) return { code: 'PARENT_UNKNOWN', parentHash };
     const electorate = this.electorates.after(parent.block, parent.nextSet);
-    const context = contextAfter(parent.block, consensus, electorate, this.params);
-    const executed = executeBlock(parent.state, context, block.transactions);
+    const context = this.#contextOn(parent, consensus, electorate);
+    const executed = yield* this.#oneTurn(executeBlock(parent.state, context, block.transactions));
     if (!executed.ok) return executed.refusal;
     const outcome = executed.value;
     const { view, parentView, proposerIndex, timestampMs } = consensus;
@@ -203,6 +222,23 @@ export class Chain {
     if (difference !== null) return { code: 'BLOCK_HEADER', ...difference };
     this.#executed.set(block.hash, { block, outcome });
     return null;
+  }
+
+  /**
+   * Code runs without ever leaving its turn of the event loop, so that nothing is committed while
+   * it reads: what it reads would change beneath it.
+   */
+  *#oneTurn<T>(soon: Soon<T>): Steps<T> {
+    const head = this.#head;
+    const value = yield* wait(soon);
+    assert(this.#head === head, 'nothing is committed while a block is executed');
+    return value;
+  }
+
+  #contextOn({ block }: Parent, fields: ProposerFields, electorate: Electorate): BlockContext {
+    const unfinal = (hash: Hash) => this.#executed.get(hash)?.block ?? null;
+    const hashes = ancestorHashes(block, unfinal, (height) => this.headerAt(height));
+    return contextAfter(block, fields, electorate, this.params, hashes);
   }
 
   /** The state after a block that is not final yet, or at the head. */
@@ -229,8 +265,7 @@ export class Chain {
     await this.#store.commit(records, encodeCertificate(certificate), journalSeq);
     for (const [index, event] of events.entries()) {
       const { height } = event.block.header;
-      this.#blocks.set(height, event.block);
-      this.#receipts.set(height, event.receipts);
+      this.#decoded.remember(event.block, event.receipts);
       const before = records[index]?.changes.before;
       if (before !== undefined) this.#remember(this.#undo, height, before);
       this.#head = event.block;
@@ -243,30 +278,11 @@ export class Chain {
   // --- reading ----------------------------------------------------------------------------------
 
   blockAt(height: Height): Block | null {
-    const recent = this.#blocks.get(height);
-    if (recent !== undefined) return recent;
-    if (height === 0n) return this.params.genesis.block;
-    const bytes = this.#store.block(height);
-    const senders = this.#store.senders(height);
-    if (bytes === null || senders === null) return null;
-    let next = 0;
-    const decoded = decodeBlock(bytes, {
-      chainId: this.params.chainId,
-      senderOf: () => addressFromBytes(senders.slice(20 * next, 20 * ++next)),
-    });
-    assert(decoded.ok, 'a stored block decodes');
-    this.#blocks.set(height, decoded.value);
-    return decoded.value;
+    return this.#decoded.block(height);
   }
 
   headerAt(height: Height): Header | null {
-    const recent = this.#blocks.get(height);
-    if (recent !== undefined) return recent.header;
-    const bytes = this.#store.block(height);
-    if (bytes === null) return null;
-    const header = decodeBlockHeader(bytes);
-    assert(header.ok, 'a stored header decodes');
-    return header.value;
+    return this.#decoded.header(height);
   }
 
   /** The bytes as they were agreed on, for peers. */
@@ -279,17 +295,7 @@ export class Chain {
   }
 
   receiptsAt(height: Height): readonly Receipt[] | null {
-    const recent = this.#receipts.get(height);
-    if (recent !== undefined) return recent;
-    const bytes = this.#store.receipts(height);
-    if (bytes === null) return null;
-    const receipts = bytes.map((item) => {
-      const receipt = decodeReceipt(item);
-      assert(receipt.ok, 'a stored receipt decodes');
-      return receipt.value;
-    });
-    this.#receipts.set(height, receipts);
-    return receipts;
+    return this.#decoded.receipts(height);
   }
 
   certificateAt(height: Height): Certificate | null {

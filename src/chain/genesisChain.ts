@@ -25,6 +25,7 @@ export function chainOf(genesis: Genesis): ChainParams {
   const networkIdBytes = sha256(canonicalGenesis(genesis));
   const networkId = hashFromBytes(networkIdBytes);
   const rules: LedgerRules = {
+    chainId: config.chainId,
     baseFeePerGas: config.baseFeePerGas,
     paymentLaneGasLimit: config.paymentLaneGasLimit,
     evmLaneGasLimit: config.evmLaneGasLimit,

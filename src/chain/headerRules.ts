@@ -5,7 +5,7 @@ import type { Address } from '#src/types/address.ts';
 import type { Electorate } from '#src/types/electorate.ts';
 import { type Hash, hashToBytes, keccakHash } from '#src/types/hash.ts';
 import { encodeHeader, type Header, hashHeader } from '#src/types/header.ts';
-import { asHeight, type View } from '#src/types/units.ts';
+import { asHeight, type Height, type View } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import type { ChainParams } from './params.ts';
 
@@ -19,12 +19,16 @@ export type ProposerFields = {
   readonly timestampMs: number;
 };
 
-/** What is fixed for a block on this parent before any of its transactions runs. */
+/**
+ * What is fixed for a block on this parent before any of its transactions runs. `blockHash` knows
+ * the parent and its ancestors.
+ */
 export function contextAfter(
   parent: { readonly hash: Hash; readonly header: Header },
   { proposerIndex, timestampMs }: ProposerFields,
   { set, epoch }: Electorate,
   { rules }: ChainParams,
+  blockHash: (height: Height) => Hash | null,
 ): BlockContext {
   return {
     parentHash: parent.hash,
@@ -34,6 +38,8 @@ export function contextAfter(
     height: asHeight(parent.header.height + 1n),
     epoch,
     timestampMs,
+    prevRandao: prevRandaoAfter(parent.hash),
+    blockHash,
   };
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { Movement } from '#src/ledger/execute.ts';
+import { effectiveGasPrice } from '#src/ledger/gas.ts';
 import { assert } from '#src/lib/failure.ts';
 import {
   type Address,
@@ -12,6 +13,7 @@ import {
   isReservedAddress,
 } from '#src/types/address.ts';
 import type { Block } from '#src/types/block.ts';
+import { createAddress } from '#src/types/createAddress.ts';
 import { type Hash, hashFromBytes, hashToBytes } from '#src/types/hash.ts';
 import type { Receipt } from '#src/types/receipt.ts';
 import {
@@ -81,15 +83,15 @@ export function historyOf(
   for (const [index, transaction] of block.transactions.entries()) {
     const receipt = receipts[index];
     assert(receipt !== undefined, 'a receipt for each transaction');
-    const { sender, to, value, hash, data, maxFeePerGas, maxPriorityFeePerGas } = transaction;
-    const tipped = baseFeePerGas + maxPriorityFeePerGas;
-    const price = tipped < maxFeePerGas ? tipped : maxFeePerGas;
+    const { sender, value, hash, data, nonce } = transaction;
+    const price = effectiveGasPrice(transaction, baseFeePerGas);
     const fee = asWei((receipt.cumulativeGasUsed - gasBefore) * price);
     gasBefore = receipt.cumulativeGasUsed;
     fees += fee;
     const { succeeded } = receipt;
+    const to = transaction.to ?? (succeeded ? createAddress(sender, nonce) : null);
     const amount = succeeded ? value : asWei(0n);
-    const isCall = to !== null && isReservedAddress(to);
+    const isCall = transaction.to === null || isReservedAddress(transaction.to);
     const memo = isCall ? EMPTY.memo : data.subarray(0, memoBytesMax);
     const common = { height, index, amount, transactionHash: hash, timestampMs, memo, succeeded };
     const kind = to === sender ? 'self' : 'sent';

@@ -3,33 +3,34 @@
  * the auditor's replay. No clock, no chance, no disk; iteration only over ordered things.
  */
 import { accept, assert, refuse, type Verdict } from '#src/lib/failure.ts';
+import { type Soon, type Steps, wait, walk } from '#src/lib/steps.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { blockBytesMax, blockTransactionsMax, evmLaneBytesMax } from '#src/types/limits.ts';
 import { listRoot } from '#src/types/listRoot.ts';
 import { encodeReceipt, joinBlooms, makeReceipt, type Receipt } from '#src/types/receipt.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
-import { asGas, type Epoch, type Gas, type Height } from '#src/types/units.ts';
+import { asGas, type Epoch, type Gas } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
 import { findDisorder, orderTransactions } from './order.ts';
 import type { Transfer } from './payments/dispatch.ts';
 import { closeEpoch } from './payments/validatorChanges.ts';
-import { type LaneName, type LedgerRules, laneOf } from './rules.ts';
+import {
+  type Applied,
+  type LaneName,
+  type LedgerContext,
+  type LedgerRules,
+  laneOf,
+} from './rules.ts';
 import { Overlay } from './state/overlay.ts';
 import type { StateChanges, StateReader } from './state/reader.ts';
 import { applyTransaction, type InclusionRefusal } from './transfer.ts';
 
 /** What a block fixes before any of its transactions runs. */
-export type BlockContext = {
+export type BlockContext = LedgerContext & {
   readonly parentHash: Hash;
   readonly parentStateRoot: Hash;
-  /** Where the fees go. */
-  readonly coinbase: Address;
-  readonly rules: LedgerRules;
-  /** Of the block itself: what native contracts may know of time. */
-  readonly height: Height;
   readonly epoch: Epoch;
-  readonly timestampMs: number;
 };
 
 export type Outcome = {
@@ -57,12 +58,23 @@ export type ExecutionRefusal =
   | { code: 'BLOCK_LANE_FULL'; index: number; lane: LaneName }
   | { code: 'BLOCK_TRANSACTION_INVALID'; index: number; refusal: InclusionRefusal };
 
-/** Executes exactly these transactions; one that cannot be included makes the block invalid. */
+/**
+ * Executes exactly these transactions; one that cannot be included makes the block invalid. Done at
+ * once where none of them runs code.
+ */
 export function executeBlock(
   parent: StateReader,
   context: BlockContext,
   transactions: readonly SignedTransaction[],
-): Verdict<Outcome, ExecutionRefusal> {
+): Soon<Verdict<Outcome, ExecutionRefusal>> {
+  return walk(executing(parent, context, transactions));
+}
+
+function* executing(
+  parent: StateReader,
+  context: BlockContext,
+  transactions: readonly SignedTransaction[],
+): Steps<Verdict<Outcome, ExecutionRefusal>> {
   const disorder = findDisorder(context.parentHash, transactions);
   if (disorder !== null) return refuse({ code: 'BLOCK_ORDER', index: disorder });
   const lanes = new Lanes(context.rules);
@@ -71,7 +83,7 @@ export function executeBlock(
     if (!lanes.take(transaction)) {
       return refuse({ code: 'BLOCK_LANE_FULL', index, lane: laneOf(transaction) });
     }
-    const refusal = run.apply(transaction);
+    const refusal = yield* run.apply(transaction, lanes);
     if (refusal !== null) return refuse({ code: 'BLOCK_TRANSACTION_INVALID', index, refusal });
   }
   return accept(run.finish());
@@ -80,17 +92,28 @@ export function executeBlock(
 /** Transactions between two questions whether to go on; as many are in a block at least. */
 const lookEvery = 16;
 
+export type Assembled = { transactions: SignedTransaction[]; outcome: Outcome };
+
 /**
  * The proposer's way: as many of the candidates as fit, in the order that the rule demands, until
- * the caller says that it is enough. A sender's candidates come in order of nonce; one that cannot be included takes the later ones of
- * its sender with it.
+ * the caller says that it is enough. A sender's candidates come in order of nonce; one that cannot
+ * be included takes the later ones of its sender with it.
  */
 export function assembleBlock(
   parent: StateReader,
   context: BlockContext,
   candidates: Iterable<SignedTransaction>,
   goOn: () => boolean = () => true,
-): { transactions: SignedTransaction[]; outcome: Outcome } {
+): Soon<Assembled> {
+  return walk(assembling(parent, context, candidates, goOn));
+}
+
+function* assembling(
+  parent: StateReader,
+  context: BlockContext,
+  candidates: Iterable<SignedTransaction>,
+  goOn: () => boolean,
+): Steps<Assembled> {
   const lanes = new Lanes(context.rules);
   const closed = new Set<Address>();
   const chosen: SignedTransaction[] = [];
@@ -103,12 +126,18 @@ export function assembleBlock(
   const run = new Run(parent, context);
   const transactions: SignedTransaction[] = [];
   const failed = new Set<Address>();
+  let sinceLook = 0;
   for (const transaction of orderTransactions(context.parentHash, chosen)) {
-    const isTime = transactions.length % lookEvery === 0 && transactions.length > 0;
-    if (isTime && !goOn()) break;
+    if (sinceLook >= lookEvery) {
+      if (!goOn()) break;
+      sinceLook = 0;
+    }
     if (failed.has(transaction.sender)) continue;
-    if (run.apply(transaction) === null) transactions.push(transaction);
-    else failed.add(transaction.sender);
+    if ((yield* run.apply(transaction, lanes)) === null) {
+      transactions.push(transaction);
+      // One that ran code may have taken as long as all the others.
+      sinceLook += run.hasRunCode ? lookEvery : 1;
+    } else failed.add(transaction.sender);
   }
   return { transactions, outcome: run.finish() };
 }
@@ -119,6 +148,8 @@ class Run {
   readonly #receipts: Receipt[] = [];
   readonly #movements: Movement[] = [];
   #gasUsed = 0n;
+  /** Of the last transaction. */
+  hasRunCode = false;
 
   constructor(parent: StateReader, context: BlockContext) {
     this.#state = new Overlay(parent);
@@ -126,17 +157,24 @@ class Run {
   }
 
   /** Null when it is in the block. */
-  apply(transaction: SignedTransaction): InclusionRefusal | null {
-    const applied = applyTransaction(this.#state, transaction, this.#context);
+  *apply(transaction: SignedTransaction, lanes: Lanes): Steps<InclusionRefusal | null> {
+    const mayRunCode = () => lanes.shift(transaction);
+    const soon = applyTransaction(this.#state, transaction, this.#context, mayRunCode);
+    this.hasRunCode = !('ok' in soon);
+    const applied = yield* wait(soon);
     if (!applied.ok) return applied.refusal;
-    const { gasUsed, succeeded, logs, transfers } = applied.value;
+    this.#include(transaction, applied.value);
+    return null;
+  }
+
+  #include(transaction: SignedTransaction, applied: Applied): void {
+    const { gasUsed, succeeded, logs, transfers } = applied;
     this.#gasUsed += gasUsed;
     const cumulativeGasUsed = asGas(this.#gasUsed);
     const { type } = transaction;
     const index = this.#receipts.length;
     for (const transfer of transfers) this.#movements.push({ index, ...transfer });
     this.#receipts.push(makeReceipt({ type, succeeded, cumulativeGasUsed, logs }));
-    return null;
   }
 
   finish(): Outcome {
@@ -177,8 +215,10 @@ class Lanes {
   #count = 0;
   /** What the header and the framing of a block may take. */
   #bytes = blockBytesMax - 4_096;
+  readonly #evmGasMax: bigint;
 
   constructor({ paymentLaneGasLimit, evmLaneGasLimit, paymentLaneBytesMax }: LedgerRules) {
+    this.#evmGasMax = evmLaneGasLimit;
     this.#left = {
       payment: { gas: paymentLaneGasLimit, bytes: paymentLaneBytesMax },
       evm: { gas: evmLaneGasLimit, bytes: evmLaneBytesMax },
@@ -199,6 +239,16 @@ class Lanes {
     lane.bytes -= bytes;
     this.#bytes -= bytes;
     this.#count++;
+    return true;
+  }
+
+  /** A transfer that was taken as a payment runs code after all; false where there is no room. */
+  shift({ gasLimit }: SignedTransaction): boolean {
+    const { evm, payment } = this.#left;
+    const gas = gasLimit < this.#evmGasMax ? gasLimit : this.#evmGasMax;
+    if (gas > evm.gas) return false;
+    payment.gas += gasLimit;
+    evm.gas -= gas;
     return true;
   }
 }

@@ -1,4 +1,5 @@
 import type { TransactionFields } from '#src/types/transaction.ts';
+import type { Wei } from '#src/types/units.ts';
 
 const TRANSACTION = 21_000n;
 const CREATION = 32_000n;
@@ -23,8 +24,13 @@ export function intrinsicGas(fields: Fields): bigint {
 /** Of a call that itself used so much: the floor holds for both together (EIP-7623). */
 export function callGas(fields: Fields, used: bigint): bigint {
   const gas = standardGas(fields) + used;
-  const floor = TRANSACTION + TOKEN_FLOOR * dataTokens(fields.data);
+  const floor = floorGas(fields.data);
   return gas > floor ? gas : floor;
+}
+
+/** EIP-7623: what a transaction with this data uses at the least. */
+export function floorGas(data: Uint8Array): bigint {
+  return TRANSACTION + TOKEN_FLOOR * dataTokens(data);
 }
 
 /** Without the floor: what is taken off before a call begins. */
@@ -35,6 +41,15 @@ export function standardGas({ to, data, accessList }: Fields): bigint {
     gas += ACCESS_ADDRESS + ACCESS_KEY * BigInt(storageKeys.length);
   }
   return gas;
+}
+
+/** EIP-1559: what is really paid for each unit of gas. */
+export function effectiveGasPrice(
+  { maxFeePerGas, maxPriorityFeePerGas }: TransactionFields,
+  baseFeePerGas: Wei,
+): bigint {
+  const tipped = baseFeePerGas + maxPriorityFeePerGas;
+  return tipped < maxFeePerGas ? tipped : maxFeePerGas;
 }
 
 function dataTokens(data: Uint8Array): bigint {

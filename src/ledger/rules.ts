@@ -1,21 +1,46 @@
-import { isReservedAddress } from '#src/types/address.ts';
+import { type Address, isReservedAddress } from '#src/types/address.ts';
+import type { Hash } from '#src/types/hash.ts';
 import { transactionGasMax } from '#src/types/limits.ts';
+import type { Log } from '#src/types/receipt.ts';
 import type { Envelope } from '#src/types/transaction.ts';
-import { asGas, type Gas, type Wei } from '#src/types/units.ts';
+import { asGas, type Gas, type Height, type Wei } from '#src/types/units.ts';
+import type { BlockFacts } from './payments/contract.ts';
+import type { Transfer } from './payments/dispatch.ts';
 
 /** What the network's genesis fixes for execution. */
 export type LedgerRules = {
+  readonly chainId: bigint;
   readonly baseFeePerGas: Wei;
   readonly paymentLaneGasLimit: Gas;
   readonly evmLaneGasLimit: Gas;
   readonly paymentLaneBytesMax: number;
 };
 
+/** What is fixed for every transaction of a block before any of them runs. */
+export type LedgerContext = BlockFacts & {
+  readonly rules: LedgerRules;
+  /** Where the fees go. */
+  readonly coinbase: Address;
+  readonly prevRandao: Hash;
+  /** Of an ancestor: null at the block's own height and above. */
+  blockHash(height: Height): Hash | null;
+};
+
+/** What came of a transaction that is in the block. */
+export type Applied = {
+  readonly gasUsed: Gas;
+  readonly succeeded: boolean;
+  readonly logs: readonly Log[];
+  /** Coin that contracts moved by themselves. */
+  readonly transfers: readonly Transfer[];
+};
+
 export type LaneName = 'payment' | 'evm';
 
 /**
  * Two budgets, so that contracts never crowd payments out. Plain transfers and calls of reserved
- * addresses are payments; target and data alone decide, never the state.
+ * addresses are payments, as far as target and data can tell. Whether there is code at the target
+ * of a transfer shows when its turn comes: if so it draws on the other budget (`transfer.ts`).
  */
 export function laneOf({ to, data }: Envelope): LaneName {
   if (to === null) return 'evm';

@@ -1,40 +1,38 @@
 import { accept, assert, refuse, type Verdict } from '#src/lib/failure.ts';
+import type { Soon } from '#src/lib/steps.ts';
 import { type Address, isReservedAddress } from '#src/types/address.ts';
-import type { Log } from '#src/types/receipt.ts';
+import { initCodeBytesMax } from '#src/types/limits.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asGas, asWei, type Gas, type Wei } from '#src/types/units.ts';
-import { callGas, intrinsicGas, standardGas } from './gas.ts';
+import { applyContractTransaction } from './evm/contractTransaction.ts';
+import { codeAt, isDelegation } from './evm/evmState.ts';
+import { callGas, effectiveGasPrice, intrinsicGas, standardGas } from './gas.ts';
 import type { BlockFacts, NativeContract } from './payments/contract.ts';
 import { contractAt } from './payments/contracts.ts';
-import { runMessage, type Transfer } from './payments/dispatch.ts';
-import { gasLimitFor, type LedgerRules } from './rules.ts';
+import { runMessage } from './payments/dispatch.ts';
+import { type Applied, gasLimitFor, type LedgerContext, laneOf } from './rules.ts';
 import { type Account, EMPTY_ACCOUNT, EMPTY_CODE_HASH } from './state/account.ts';
 import type { Overlay } from './state/overlay.ts';
 
 /** Why a transaction cannot be in a block at all; in the order of the checks. */
 export type InclusionRefusal =
-  | { code: 'CONTRACTS_NOT_ENABLED' }
   | { code: 'ADDRESS_RESERVED'; address: Address }
+  | { code: 'INIT_CODE_TOO_LONG'; bytes: number; max: number }
   | { code: 'EXCEEDS_BLOCK_GAS_LIMIT'; gas: bigint; limit: Gas }
   | { code: 'INTRINSIC_GAS_TOO_LOW'; gas: bigint; need: bigint }
   | { code: 'FEE_CAP_TOO_LOW'; maxFeePerGas: bigint; baseFeePerGas: Wei }
   | { code: 'NONCE'; want: bigint; got: bigint }
   | { code: 'SENDER_NOT_EOA'; address: Address }
-  | { code: 'INSUFFICIENT_FUNDS'; address: Address; have: bigint; need: bigint };
-
-/** What came of a transaction that is in the block. */
-export type Applied = {
-  readonly gasUsed: Gas;
-  readonly succeeded: boolean;
-  readonly logs: readonly Log[];
-  /** Coin that contracts moved by themselves. */
-  readonly transfers: readonly Transfer[];
-};
+  | { code: 'INSUFFICIENT_FUNDS'; address: Address; have: bigint; need: bigint }
+  /** In this block: it may be in the next one. */
+  | { code: 'EVM_LANE_FULL' };
 
 /**
- * One transaction: a payment of the native coin, or a call of a native contract. The whole fee goes
- * to the proposer's fee recipient. A call with data to an account without code is a payment (yellow
- * paper, section 8).
+ * One transaction: a payment of the native coin, a call of a native contract, or one that runs code.
+ * Only the last has to be waited for. The whole fee goes to the proposer's fee recipient. A call
+ * with data to an account without code is a payment (yellow paper, section 8).
+ *
+ * `mayRunCode` is asked where a plain transfer turns out to go to an account with code.
  *
  * A call that fails is in the block all the same: it pays for its gas and changes nothing else. Out
  * of gas it pays for all that it asked for.
@@ -42,50 +40,83 @@ export type Applied = {
 export function applyTransaction(
   state: Overlay,
   transaction: SignedTransaction,
-  block: BlockFacts & { readonly coinbase: Address; readonly rules: LedgerRules },
-): Verdict<Applied, InclusionRefusal> {
-  const { sender, to, value, nonce, gasLimit, maxFeePerGas } = transaction;
+  block: LedgerContext,
+  mayRunCode: () => boolean,
+): Soon<Verdict<Applied, InclusionRefusal>> {
+  const { to, value } = transaction;
   const { coinbase, rules } = block;
-  if (to === null) return refuse({ code: 'CONTRACTS_NOT_ENABLED' });
-  const contract = isReservedAddress(to) ? contractAt(to) : null;
-  // What is paid in could not be paid out.
-  if (contract === null && isReservedAddress(to)) {
-    return refuse({ code: 'ADDRESS_RESERVED', address: to });
-  }
-  const limit = gasLimitFor(transaction, rules);
-  if (gasLimit > limit) return refuse({ code: 'EXCEEDS_BLOCK_GAS_LIMIT', gas: gasLimit, limit });
-  const intrinsic = intrinsicGas(transaction);
-  if (gasLimit < intrinsic) {
-    return refuse({ code: 'INTRINSIC_GAS_TOO_LOW', gas: gasLimit, need: intrinsic });
-  }
-  const { baseFeePerGas } = rules;
-  if (maxFeePerGas < baseFeePerGas) {
-    return refuse({ code: 'FEE_CAP_TOO_LOW', maxFeePerGas, baseFeePerGas });
-  }
-  const account = state.account(sender) ?? EMPTY_ACCOUNT;
-  if (account.nonce !== nonce) return refuse({ code: 'NONCE', want: account.nonce, got: nonce });
-  // EIP-3607.
-  if (hasCode(account)) return refuse({ code: 'SENDER_NOT_EOA', address: sender });
-  const need = gasLimit * maxFeePerGas + value;
-  if (account.balance < need) {
-    return refuse({ code: 'INSUFFICIENT_FUNDS', address: sender, have: account.balance, need });
-  }
-  const price = effectiveGasPrice(transaction, baseFeePerGas);
+  const refusal = judgeInclusion(state, transaction, block);
+  if (refusal !== null) return refuse(refusal);
+  const price = effectiveGasPrice(transaction, rules.baseFeePerGas);
+  const contract = to !== null && isReservedAddress(to) ? contractAt(to) : null;
   if (contract !== null) {
     const applied = applyCall(state, transaction, contract, block);
-    payFee(state, sender, coinbase, applied.gasUsed * price);
+    payFee(state, transaction.sender, coinbase, applied.gasUsed * price);
     return accept(applied);
   }
-  const target = state.account(to);
-  if (target !== null && hasCode(target)) return refuse({ code: 'CONTRACTS_NOT_ENABLED' });
-  const fee = intrinsic * price;
-  move(state, sender, -value - fee, 1n);
+  if (to === null || hasCode(state.account(to))) {
+    if (laneOf(transaction) === 'payment' && !mayRunCode()) {
+      return refuse({ code: 'EVM_LANE_FULL' });
+    }
+    return runCode(state, transaction, block);
+  }
+  const gasUsed = asGas(intrinsicGas(transaction));
+  const fee = gasUsed * price;
+  move(state, transaction.sender, -value - fee, 1n);
   move(state, to, value, 0n);
   move(state, coinbase, fee, 0n);
-  return accept({ ...PLAIN, gasUsed: asGas(intrinsic) });
+  return accept({ ...PLAIN, gasUsed });
 }
 
 const PLAIN = { succeeded: true, logs: [], transfers: [] } as const;
+
+function runCode(
+  state: Overlay,
+  transaction: SignedTransaction,
+  block: LedgerContext,
+): Soon<Verdict<Applied, InclusionRefusal>> {
+  // A transfer that asked for more than all contracts of a block together may use gets that much.
+  const { evmLaneGasLimit } = block.rules;
+  return applyContractTransaction(state, transaction, block, evmLaneGasLimit).then(accept);
+}
+
+/** Whether it can be in the block, in the order of the checks. */
+function judgeInclusion(
+  state: Overlay,
+  transaction: SignedTransaction,
+  { rules }: LedgerContext,
+): InclusionRefusal | null {
+  const { sender, to, value, nonce, gasLimit, maxFeePerGas, data } = transaction;
+  // What is paid in could not be paid out.
+  if (to !== null && isReservedAddress(to) && contractAt(to) === null) {
+    return { code: 'ADDRESS_RESERVED', address: to };
+  }
+  // EIP-3860.
+  if (to === null && data.length > initCodeBytesMax) {
+    return { code: 'INIT_CODE_TOO_LONG', bytes: data.length, max: initCodeBytesMax };
+  }
+  const limit = gasLimitFor(transaction, rules);
+  if (gasLimit > limit) return { code: 'EXCEEDS_BLOCK_GAS_LIMIT', gas: gasLimit, limit };
+  const intrinsic = intrinsicGas(transaction);
+  if (gasLimit < intrinsic) {
+    return { code: 'INTRINSIC_GAS_TOO_LOW', gas: gasLimit, need: intrinsic };
+  }
+  const { baseFeePerGas } = rules;
+  if (maxFeePerGas < baseFeePerGas) {
+    return { code: 'FEE_CAP_TOO_LOW', maxFeePerGas, baseFeePerGas };
+  }
+  const account = state.account(sender) ?? EMPTY_ACCOUNT;
+  if (account.nonce !== nonce) return { code: 'NONCE', want: account.nonce, got: nonce };
+  // EIP-3607, and its exception for who lends its account to code (EIP-7702).
+  if (hasCode(account) && !isDelegation(codeAt(state, sender))) {
+    return { code: 'SENDER_NOT_EOA', address: sender };
+  }
+  const need = gasLimit * maxFeePerGas + value;
+  if (account.balance < need) {
+    return { code: 'INSUFFICIENT_FUNDS', address: sender, have: account.balance, need };
+  }
+  return null;
+}
 
 function applyCall(
   state: Overlay,
@@ -108,15 +139,6 @@ function payFee(state: Overlay, sender: Address, coinbase: Address, fee: bigint)
   move(state, coinbase, fee, 0n);
 }
 
-/** EIP-1559: what is really paid for each unit of gas. */
-export function effectiveGasPrice(
-  { maxFeePerGas, maxPriorityFeePerGas }: SignedTransaction,
-  baseFeePerGas: Wei,
-): bigint {
-  const tipped = baseFeePerGas + maxPriorityFeePerGas;
-  return tipped < maxFeePerGas ? tipped : maxFeePerGas;
-}
-
 function move(state: Overlay, address: Address, amount: bigint, nonces: bigint): void {
   state.changeAccount(address, (account) => {
     const balance = account.balance + amount;
@@ -125,6 +147,6 @@ function move(state: Overlay, address: Address, amount: bigint, nonces: bigint):
   });
 }
 
-function hasCode(account: Account): boolean {
-  return account.codeHash !== EMPTY_CODE_HASH;
+function hasCode(account: Account | null): boolean {
+  return account !== null && account.codeHash !== EMPTY_CODE_HASH;
 }

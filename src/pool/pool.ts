@@ -9,6 +9,7 @@ import { contractAt } from '#src/ledger/payments/contracts.ts';
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
 import { type Address, isReservedAddress } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
+import { initCodeBytesMax } from '#src/types/limits.ts';
 import type { Envelope, SignedTransaction } from '#src/types/transaction.ts';
 import type { Gas, Wei } from '#src/types/units.ts';
 import type { PoolRefusal } from './refusal.ts';
@@ -99,14 +100,16 @@ export class Pool {
   /** What can be said before anybody knows who signed, which is what costs. */
   judge(envelope: Envelope): PoolRefusal | null {
     const { rules } = this.#options;
-    const { hash, to, gasLimit: gas, maxFeePerGas } = envelope;
+    const { hash, to, gasLimit: gas, maxFeePerGas, data } = envelope;
     if (this.#byHash.has(hash)) return { code: 'ALREADY_KNOWN', hash };
     const { baseFeePerGas } = rules;
     if (maxFeePerGas < baseFeePerGas) {
       return { code: 'FEE_CAP_TOO_LOW', maxFeePerGas, baseFeePerGas };
     }
-    if (to === null) return { code: 'CONTRACTS_NOT_ENABLED' };
-    if (isReservedAddress(to) && contractAt(to) === null) {
+    if (to === null && data.length > initCodeBytesMax) {
+      return { code: 'INIT_CODE_TOO_LONG', bytes: data.length, max: initCodeBytesMax };
+    }
+    if (to !== null && isReservedAddress(to) && contractAt(to) === null) {
       return { code: 'ADDRESS_RESERVED', address: to };
     }
     const limit = rules.gasLimitFor(envelope);

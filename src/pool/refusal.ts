@@ -6,7 +6,7 @@ import type { Gas, Wei } from '#src/types/units.ts';
 export type PoolRefusal =
   | { code: 'ALREADY_KNOWN'; hash: Hash }
   | { code: 'FEE_CAP_TOO_LOW'; maxFeePerGas: bigint; baseFeePerGas: Wei }
-  | { code: 'CONTRACTS_NOT_ENABLED' }
+  | { code: 'INIT_CODE_TOO_LONG'; bytes: number; max: number }
   | { code: 'ADDRESS_RESERVED'; address: Address }
   | { code: 'EXCEEDS_BLOCK_GAS_LIMIT'; gas: bigint; limit: Gas }
   | { code: 'INTRINSIC_GAS_TOO_LOW'; gas: bigint; need: bigint }
@@ -31,8 +31,8 @@ export function describePoolRefusal(refusal: PoolRefusal): string {
       return `exceeds block gas limit: gas ${refusal.gas}, limit ${refusal.limit}`;
     case 'INTRINSIC_GAS_TOO_LOW':
       return `intrinsic gas too low: gas ${refusal.gas}, minimum needed ${refusal.need}`;
-    case 'CONTRACTS_NOT_ENABLED':
-      return 'contract creation is not enabled on this network';
+    case 'INIT_CODE_TOO_LONG':
+      return `max initcode size exceeded: code size ${refusal.bytes}, limit ${refusal.max}`;
     case 'ADDRESS_RESERVED':
       return `${formatAddress(refusal.address)} is reserved and takes no payments`;
     case 'NONCE_TOO_LOW':

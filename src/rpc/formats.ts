@@ -1,24 +1,17 @@
 /** Ethereum's JSON shapes (execution-apis), as strict clients re-serialise them to their hashes. */
+import { effectiveGasPrice } from '#src/ledger/gas.ts';
 import { toHex } from '#src/lib/bytes.ts';
 import type { Block } from '#src/types/block.ts';
+import { createAddress } from '#src/types/createAddress.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { type Header, headerToRlp, timestampSeconds } from '#src/types/header.ts';
 import type { Log, Receipt } from '#src/types/receipt.ts';
 import { encodeRlp, type RlpItem } from '#src/types/rlp.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
-import type { Wei } from '#src/types/units.ts';
-import { createAddress } from './createAddress.ts';
 
 /** QUANTITY. */
 export function quantity(value: bigint | number): string {
   return `0x${value.toString(16)}`;
-}
-
-/** What the sender pays for a unit of gas in a block of this base fee (EIP-1559). */
-export function effectivePrice(transaction: SignedTransaction, baseFee: Wei): bigint {
-  const { maxFeePerGas, maxPriorityFeePerGas } = transaction;
-  const tipped = baseFee + maxPriorityFeePerGas;
-  return tipped < maxFeePerGas ? tipped : maxFeePerGas;
 }
 
 /** Where a mined transaction stands; null while it waits. */
@@ -27,7 +20,8 @@ export type Place = { readonly block: Block; readonly index: number };
 export function formatTransaction(transaction: SignedTransaction, place: Place | null) {
   const { type, sender, to, data, accessList, maxFeePerGas, maxPriorityFeePerGas } = transaction;
   const header = place?.block.header ?? null;
-  const price = header === null ? maxFeePerGas : effectivePrice(transaction, header.baseFeePerGas);
+  const price =
+    header === null ? maxFeePerGas : effectiveGasPrice(transaction, header.baseFeePerGas);
   return {
     blockHash: place === null ? null : place.block.hash,
     blockNumber: header === null ? null : quantity(header.height),
@@ -73,7 +67,7 @@ export function formatReceipt({ block, index }: Place, receipts: readonly Receip
     contractAddress: to === null && receipt.succeeded ? createAddress(sender, nonce) : null,
     gasUsed: quantity(receipt.cumulativeGasUsed - before),
     cumulativeGasUsed: quantity(receipt.cumulativeGasUsed),
-    effectiveGasPrice: quantity(effectivePrice(transaction, header.baseFeePerGas)),
+    effectiveGasPrice: quantity(effectiveGasPrice(transaction, header.baseFeePerGas)),
     logs: receipt.logs.length === 0 ? [] : formatLogs({ block, index }, receipts),
     logsBloom: formatBloom(receipt.logsBloom),
   };

@@ -6,6 +6,8 @@ export const transactionBytesMax = 128 * 1024;
 export const accessListEntriesMax = 1024;
 /** EIP-7825 (Osaka). */
 export const transactionGasMax = 1n << 24n;
+/** EIP-3860. */
+export const initCodeBytesMax = 49_152;
 /** EIP-2681: a nonce is below this. */
 export const nonceMax = (1n << 64n) - 1n;
 

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Chain } from '#src/chain/chain.ts';
 import { assert } from '#src/lib/failure.ts';
+import { atOnce } from '#src/lib/steps.ts';
 import { defaultPoolLimits, Pool } from '#src/pool/pool.ts';
 import { decodeRelay } from '#src/pool/relay.ts';
 import { type Block, encodeBlock } from '#src/types/block.ts';
@@ -113,12 +114,13 @@ class Node {
     const parent = this.chain.head;
     const { view, timestampMs } = parent.header.consensus;
     const next = { view: asView(view + 1), parentView: view, timestampMs: timestampMs + 1_000 };
-    const block = this.chain.build(
+    const soon = this.chain.build(
       parent.hash,
       { ...next, proposerIndex: 1 },
       (state) => this.pool.executableFrom((address) => state.account(address)?.nonce ?? 0n),
       false,
     );
+    const block = atOnce(soon);
     assert(block !== null, 'the parent is known');
     return block;
   }

@@ -5,6 +5,7 @@ import type { Block as CoreBlock } from '#consensus/core/types.ts';
 import type { Ledger } from '#consensus/engine/ports.ts';
 import { Chain } from '#src/chain/chain.ts';
 import { silentLog } from '#src/lib/log.ts';
+import { atOnce } from '#src/lib/steps.ts';
 import { defaultPoolLimits, Pool } from '#src/pool/pool.ts';
 import { Senders } from '#src/pool/senders.ts';
 import type { Block } from '#src/types/block.ts';
@@ -48,7 +49,7 @@ const whole = { mayBeEmpty: false, withPayments: true };
 
 function built(ledger: Ledger, parent: CoreBlock, change: Partial<typeof ahead> = {}): Block {
   const timestampMs = parent.timestampMs + 50;
-  const outcome = ledger.build({ ...ahead, ...whole, parent, timestampMs, ...change });
+  const outcome = atOnce(ledger.build({ ...ahead, ...whole, parent, timestampMs, ...change }));
   assert.ok(outcome.t === 'block');
   return outcome.block.content as Block;
 }

@@ -8,6 +8,7 @@ import { provenFinal } from '#src/chain/final.ts';
 import { deltaOf, type HistoryEntry } from '#src/history/history.ts';
 import { utf8 } from '#src/lib/bytes.ts';
 import { SeededRandom } from '#src/lib/random.ts';
+import { atOnce } from '#src/lib/steps.ts';
 import type { Address } from '#src/types/address.ts';
 import { type Block, encodeBlock, makeBlock, transactionsRoot } from '#src/types/block.ts';
 import { type Certificate, encodeCertificate } from '#src/types/certificate.ts';
@@ -248,7 +249,7 @@ describe('check', () => {
 
   const judged = (chain: Chain, block: Block): CheckRefusal | { code: string } | null => {
     const decoded = chain.decode(encodeBlock(block));
-    return decoded.ok ? chain.check(decoded.value) : decoded.refusal;
+    return decoded.ok ? atOnce(chain.check(decoded.value)) : decoded.refusal;
   };
 
   it('takes what another node built', async () => {

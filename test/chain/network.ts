@@ -6,6 +6,7 @@ import type { ChainParams } from '#src/chain/params.ts';
 import { ed25519PublicKey, ed25519Sign } from '#src/crypto/ed25519.ts';
 import { compareBytes, toHex } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
+import { atOnce, type Soon, then } from '#src/lib/steps.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Block } from '#src/types/block.ts';
 import type { Certificate } from '#src/types/certificate.ts';
@@ -138,6 +139,14 @@ export class TinyChain {
     transactions: readonly SignedTransaction[],
     options: { parent?: Block; fields?: Partial<ProposerFields> } = {},
   ): Block {
+    return atOnce(this.buildSoon(transactions, options));
+  }
+
+  /** The same where transactions run code. */
+  buildSoon(
+    transactions: readonly SignedTransaction[],
+    options: { parent?: Block; fields?: Partial<ProposerFields> } = {},
+  ): Soon<Block> {
     const parent = options.parent ?? this.chain.head;
     const { view, timestampMs } = parent.header.consensus;
     const fields = {
@@ -147,9 +156,13 @@ export class TinyChain {
       timestampMs: timestampMs + 1_000,
       ...options.fields,
     };
-    const block = this.chain.build(parent.hash, fields, () => transactions, true);
-    assert(block !== null, 'the parent is known');
-    return block;
+    return then(
+      this.chain.build(parent.hash, fields, () => transactions, true),
+      (block) => {
+        assert(block !== null, 'the parent is known');
+        return block;
+      },
+    );
   }
 
   async commit(...blocks: readonly Block[]): Promise<void> {
@@ -157,7 +170,7 @@ export class TinyChain {
   }
 
   async append(transactions: readonly SignedTransaction[]): Promise<Block> {
-    const block = this.build(transactions);
+    const block = await this.buildSoon(transactions);
     await this.commit(block);
     return block;
   }

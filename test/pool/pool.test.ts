@@ -79,10 +79,10 @@ const refusals: {
     text: /^max fee per gas less than block base fee: maxFeePerGas: 9, baseFee: 10$/,
   },
   {
-    when: '89: it makes a contract',
-    fields: { to: null, gasLimit: asGas(2_000_000n), nonce: 4n },
-    refusal: { code: 'CONTRACTS_NOT_ENABLED' },
-    text: /contract creation is not enabled/,
+    when: '89: it makes a contract with more init code than EIP-3860 allows',
+    fields: { to: null, data: new Uint8Array(49_153), gasLimit: asGas(2_000_000n), nonce: 4n },
+    refusal: { code: 'INIT_CODE_TOO_LONG', bytes: 49_153, max: 49_152 },
+    text: /^max initcode size exceeded: code size 49153, limit 49152$/,
   },
   {
     when: '89: it pays a reserved address',

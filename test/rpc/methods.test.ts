@@ -65,10 +65,10 @@ describe('sending', () => {
       code: 'NONCE_TOO_HIGH',
     },
     {
-      when: 'a creation',
-      raw: rawOf(payment({ to: null })),
-      message: /not enabled/,
-      code: 'CONTRACTS_NOT_ENABLED',
+      when: 'a creation with too much init code',
+      raw: rawOf(payment({ to: null, data: new Uint8Array(49_153), gasLimit: asGas(1_000_000n) })),
+      message: /^max initcode size exceeded/,
+      code: 'INIT_CODE_TOO_LONG',
     },
   ];
   for (const { when, raw, message, code } of rows) {

@@ -77,6 +77,8 @@ export const commonErrors = [
   'error UnknownFunction(bytes4 selector)',
   'error NotPayable(bytes4 selector)',
   'error BadCallData(bytes4 selector)',
+  'error StaticCall(bytes4 selector)',
+  'error DelegatedCall(bytes4 selector)',
 ] as const;
 
 /** An item of an ABI that is longer than a line of code; the type is the whole text. */
@@ -98,6 +100,8 @@ export type NativeFunction = {
   readonly name: string;
   readonly gas: bigint;
   readonly isPayable: boolean;
+  /** Writes nothing, and may be called where nothing may be written. */
+  readonly isView: boolean;
   readonly isGoverned: boolean;
   readonly inputs: ParamsCodec;
   /** Of what `run` gives: nothing, one value, or a list of several. */
@@ -151,6 +155,7 @@ export function defineContract<const A extends Abi>(contract: {
       name: item.name,
       gas: own.gas,
       isPayable: stateMutability === 'payable',
+      isView: stateMutability === 'view' || stateMutability === 'pure',
       isGoverned: own.isGoverned === true,
       inputs: codec,
       outputs: new ParamsCodec(outputs),

@@ -3,7 +3,7 @@
  * governance and for `eth_call`. Either everything that a message did stands, or nothing.
  */
 import { parseAbi } from 'abitype';
-import { EMPTY_BYTES, toHex } from '#src/lib/bytes.ts';
+import { EMPTY_BYTES, type Hex, toHex } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Log } from '#src/types/receipt.ts';
@@ -29,6 +29,8 @@ export type Message = {
   readonly data: Uint8Array;
   /** At most this much for the function itself. */
   readonly gas: bigint;
+  /** A static call of a contract's: nothing may be written. */
+  readonly isStatic?: boolean;
 };
 
 /** Coin that a contract moved by itself, beside the value of the transaction. */
@@ -49,10 +51,10 @@ export type MessageResult = { readonly gasUsed: bigint } & (
 export function runMessage(state: Overlay, block: BlockFacts, message: Message): MessageResult {
   const checkpoint = state.checkpoint();
   const run = new Run(state, block, message.gas);
-  const { sender, to, value, data } = message;
+  const { sender, to, value, data, isStatic = false } = message;
   try {
     moveCoin(state, sender, to.address, value);
-    const output = run.call(sender, to, value, data);
+    const output = run.call(sender, to, value, data, isStatic);
     const { gasUsed, logs, transfers } = run;
     return { ended: 'well', gasUsed, output, logs, transfers };
   } catch (error) {
@@ -95,12 +97,19 @@ class Run {
     this.#metered = new MeteredState(state, (cost) => this.#spend(cost));
   }
 
-  call(sender: Address, to: NativeContract, value: bigint, data: Uint8Array): Uint8Array {
-    const selector = toHex(data.subarray(0, 4).length === 4 ? data.subarray(0, 4) : NO_SELECTOR);
+  call(
+    sender: Address,
+    to: NativeContract,
+    value: bigint,
+    data: Uint8Array,
+    isStatic = false,
+  ): Uint8Array {
+    const selector = selectorIn(data);
     const target = functionAt(to, data);
     if (target === null) throw fail('UnknownFunction', selector);
     this.#spend(target.gas);
     if (value > 0n && !target.isPayable) throw fail('NotPayable', selector);
+    if (isStatic && !target.isView) throw fail('StaticCall', selector);
     const values = this.#decode(target, data);
     if (values === null) throw fail('BadCallData', selector);
     const result = target.run(this.#frame(sender, to.address, value), ...values);
@@ -151,6 +160,18 @@ class Run {
 }
 
 const NO_SELECTOR = new Uint8Array(4);
+
+function selectorIn(data: Uint8Array): Hex {
+  return toHex(data.length < 4 ? NO_SELECTOR : data.subarray(0, 4));
+}
+
+/**
+ * What a contract gets back that wanted a native contract's code to run as its own: it is no code,
+ * and works on the native contract's account only.
+ */
+export function refuseDelegated(data: Uint8Array): Uint8Array {
+  return fail('DelegatedCall', selectorIn(data)).data;
+}
 
 function functionAt(contract: NativeContract, data: Uint8Array): NativeFunction | null {
   if (data.length < 4) return null;

@@ -77,6 +77,13 @@ export class Overlay implements StateReader {
     target.set(key, value);
   }
 
+  /** Of an account that is new in this block: nothing of it lies below. */
+  clearSlots(address: Address): void {
+    for (const key of this.#slots.get(address)?.keys() ?? []) {
+      this.setSlot(address, key, EMPTY_BYTES);
+    }
+  }
+
   setCode(code: Uint8Array): Hash {
     const hash = keccakHash(code);
     const before = this.#code.get(hash);

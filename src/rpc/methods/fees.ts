@@ -1,10 +1,11 @@
+import { effectiveGasPrice } from '#src/ledger/gas.ts';
 import type { Block } from '#src/types/block.ts';
 import type { Receipt } from '#src/types/receipt.ts';
 import { asHeight } from '#src/types/units.ts';
 import type { Backend } from '../backend.ts';
 import type { Methods } from '../dispatch.ts';
 import { invalidParam, RPC, RpcError } from '../errors.ts';
-import { effectivePrice, quantity } from '../formats.ts';
+import { quantity } from '../formats.ts';
 import type { RpcLimits } from '../limits.ts';
 import { isAbsent, readBlockNumber, readCount, readList } from '../params.ts';
 import { heightOf } from '../resolve.ts';
@@ -75,7 +76,7 @@ function rewardsOf(
   if (block === null || receipts.length === 0) return percentiles.map(() => '0x0');
   const { baseFeePerGas, gasUsed } = block.header;
   const tips = block.transactions.map((transaction, index) => ({
-    tip: effectivePrice(transaction, baseFeePerGas) - baseFeePerGas,
+    tip: effectiveGasPrice(transaction, baseFeePerGas) - baseFeePerGas,
     gas:
       (receipts[index]?.cumulativeGasUsed ?? 0n) - (receipts[index - 1]?.cumulativeGasUsed ?? 0n),
   }));

@@ -24,7 +24,8 @@ import { nodeDirectory } from '#src/ledger/payments/nodeDirectory.ts';
 import { validatorRegistry } from '#src/ledger/payments/validatorRegistry.ts';
 import { Overlay } from '#src/ledger/state/overlay.ts';
 import { emptyState, type StateReader } from '#src/ledger/state/reader.ts';
-import { fromHex, toHex } from '#src/lib/bytes.ts';
+import { fromHex, toHex, utf8 } from '#src/lib/bytes.ts';
+import { atOnce } from '#src/lib/steps.ts';
 import type { Address } from '#src/types/address.ts';
 import { parseGenesis } from '#src/types/genesis.ts';
 import { type Hash, keccakHash } from '#src/types/hash.ts';
@@ -178,16 +179,18 @@ export class Ledger {
       parentStateRoot: this.root,
       coinbase,
       rules: {
+        chainId,
         baseFeePerGas: asWei(1n),
         paymentLaneGasLimit: asGas(1n << 30n),
         evmLaneGasLimit: asGas(1n << 30n),
         paymentLaneBytesMax: 1_500_000,
       },
       ...{ ...this.facts, epoch: asEpoch(this.epoch) },
+      ...{ prevRandao: keccakHash(utf8('randao')), blockHash: () => null },
     };
-    const built = assembleBlock(this.state, context, transactions);
+    const built = atOnce(assembleBlock(this.state, context, transactions));
     assert.equal(built.transactions.length, transactions.length, 'everything is in the block');
-    const checked = executeBlock(this.state, context, built.transactions);
+    const checked = atOnce(executeBlock(this.state, context, built.transactions));
     assert.ok(
       checked.ok,
       JSON.stringify(checked, (_, v) => (typeof v === 'bigint' ? `${v}` : v)),

@@ -1,0 +1,50 @@
+/**
+ * A transaction that runs code: a creation, or a call of an account that has some. It was found
+ * includable; from here on it pays, whatever its code does. The fee is held back first, as the code
+ * may ask for the sender's balance (yellow paper, section 6).
+ */
+import type { SignedTransaction } from '#src/types/transaction.ts';
+import { asGas, asWei } from '#src/types/units.ts';
+import { effectiveGasPrice, floorGas, standardGas } from '../gas.ts';
+import type { Applied, LedgerContext } from '../rules.ts';
+import type { Overlay } from '../state/overlay.ts';
+import { runInEvm } from './machine.ts';
+import type { EvmBlock } from './world.ts';
+
+/** EIP-3529: of the gas used, at most one part in so many comes back. */
+const REFUND_QUOTIENT = 5n;
+
+/** `gasMax`: what the code and the transaction's own cost may use, where that is less than asked. */
+export async function applyContractTransaction(
+  state: Overlay,
+  transaction: SignedTransaction,
+  context: LedgerContext,
+  gasMax: bigint,
+): Promise<Applied> {
+  const { sender, to, value, data, gasLimit, accessList } = transaction;
+  const { coinbase, rules } = context;
+  const gasPrice = effectiveGasPrice(transaction, rules.baseFeePerGas);
+  const change = (address: typeof sender, amount: bigint, nonces: bigint) =>
+    state.changeAccount(address, ({ balance, nonce, ...rest }) => {
+      return { ...rest, balance: asWei(balance + amount), nonce: nonce + nonces };
+    });
+  change(sender, -gasLimit * gasPrice, 1n);
+  const before = standardGas(transaction);
+  const allowed = gasLimit < gasMax ? gasLimit : gasMax;
+  const message = { sender, to, value, data, gas: allowed - before, gasPrice, accessList };
+  const outcome = await runInEvm(state, evmBlock(context), { ...message, warm: [] });
+  const spent = before + outcome.gasUsed;
+  const most = spent / REFUND_QUOTIENT;
+  const kept = spent - (outcome.refund < most ? outcome.refund : most);
+  const floor = floorGas(data);
+  const gasUsed = asGas(kept > floor ? kept : floor);
+  change(sender, (gasLimit - gasUsed) * gasPrice, 0n);
+  change(coinbase, gasUsed * gasPrice, 0n);
+  const { logs, transfers } = outcome;
+  return { succeeded: outcome.ended === 'well', gasUsed, logs, transfers };
+}
+
+function evmBlock({ rules, ...context }: LedgerContext): EvmBlock {
+  const { chainId, baseFeePerGas, evmLaneGasLimit: gasLimit } = rules;
+  return { ...context, chainId, baseFeePerGas, gasLimit };
+}

@@ -1,0 +1,279 @@
+/**
+ * The only file that imports the EVM's library. It is asynchronous by its interface; over a state
+ * that answers at once it never waits for anything but its own promises, so that a message begins
+ * and ends in one turn of the event loop.
+ */
+import { Common, Hardfork, Mainnet } from '@ethereumjs/common';
+import {
+  EVM,
+  EVMError,
+  type EVMResult,
+  type Message,
+  NobleBN254,
+  type PrecompileFunc,
+} from '@ethereumjs/evm';
+import type { Address as LibraryAddress } from '@ethereumjs/util';
+import { keccak256 } from '#src/crypto/keccak.ts';
+import { recover } from '#src/crypto/secp256k1.ts';
+import { EMPTY_BYTES } from '#src/lib/bytes.ts';
+import { type Address, isReservedAddress } from '#src/types/address.ts';
+import { hashToBytes } from '#src/types/hash.ts';
+import type { Log } from '#src/types/receipt.ts';
+import type { AccessListEntry } from '#src/types/transaction.ts';
+import { contractAt } from '../payments/contracts.ts';
+import { refuseDelegated, runMessage, type Transfer } from '../payments/dispatch.ts';
+import type { Overlay } from '../state/overlay.ts';
+import { EvmState } from './evmState.ts';
+import { precompilePrices } from './precompilePrices.ts';
+import {
+  addressOf,
+  addressToLibrary,
+  type EvmBlock,
+  logFromLibrary,
+  logToLibrary,
+  World,
+} from './world.ts';
+
+export type EvmMessage = {
+  readonly sender: Address;
+  /** Null creates a contract, with `data` as its init code. */
+  readonly to: Address | null;
+  readonly value: bigint;
+  readonly data: Uint8Array;
+  readonly gas: bigint;
+  readonly gasPrice: bigint;
+  /** Paid for by the transaction (EIP-2930). */
+  readonly accessList: readonly AccessListEntry[];
+  /** Of the authorizations (EIP-7702). */
+  readonly warm: readonly Address[];
+};
+
+export type EvmOutcome = {
+  readonly ended: 'well' | 'reverted' | 'failed';
+  /** The library's word for what went wrong; empty where nothing did. */
+  readonly reason: string;
+  readonly output: Uint8Array;
+  readonly gasUsed: bigint;
+  /** The counter of EIP-3529, before its cap. */
+  readonly refund: bigint;
+  readonly logs: readonly Log[];
+  readonly transfers: readonly Transfer[];
+};
+
+/**
+ * Runs one message to its end. The sender's nonce has been raised and its gas paid. Whatever failed
+ * is taken back; coin is neither made nor lost. Throws only what the state threw.
+ */
+export async function runInEvm(
+  overlay: Overlay,
+  block: EvmBlock,
+  message: EvmMessage,
+): Promise<EvmOutcome> {
+  const machine = idle.get(block.chainId)?.pop() ?? Machine.create(block.chainId);
+  const outcome = await machine.run(overlay, block, message);
+  // One that threw is left to the collector: nobody knows what it still holds.
+  const waiting = idle.get(block.chainId) ?? [];
+  idle.set(block.chainId, [...waiting.slice(0, idleMax - 1), machine]);
+  return outcome;
+}
+
+/** Making one costs a millisecond; two blocks that are executed at a time need one each. */
+const idle = new Map<bigint, Machine[]>();
+const idleMax = 4;
+
+/** The newest fork that the library calls stable; its header is ours (`src/types/header.ts`). */
+const HARDFORK = Hardfork.Osaka;
+/** SELFDESTRUCT burns no coin (EIP-8246): ledger invariant 1 knows no burning. */
+const NO_BURNING = 8246;
+
+class Rules extends Common {
+  override isActivatedEIP(eip: number): boolean {
+    return eip === NO_BURNING || super.isActivatedEIP(eip);
+  }
+}
+
+type Called = Message & { to: LibraryAddress };
+
+class Machine extends EVM {
+  readonly #world: World;
+
+  private constructor(world: World, common: Common) {
+    super({ common, stateManager: world, blockchain: world, bn254: new NobleBN254() });
+    this.#world = world;
+    for (const [address, code] of this._precompiles) {
+      const times = precompilePrices.get(`0x${address}` as Address);
+      if (times === undefined) this._precompiles.delete(address);
+      else if (times !== 1n) this._precompiles.set(address, repriced(code, times));
+    }
+  }
+
+  static create(chainId: bigint): Machine {
+    const common = new Rules({
+      chain: { ...Mainnet, chainId: `${chainId}` },
+      hardfork: HARDFORK,
+      customCrypto: { keccak256, ecrecover },
+    });
+    return new Machine(new World(), common);
+  }
+
+  async run(overlay: Overlay, block: EvmBlock, message: EvmMessage): Promise<EvmOutcome> {
+    const state = new EvmState(overlay);
+    this.#world.begin(state, block);
+    this.#warmUp(block, message);
+    state.checkpoint();
+    try {
+      const result = await this.runCall(callOf(block, message));
+      state.commit();
+      return this.#outcomeOf(result, state);
+    } catch (error) {
+      const { failure } = this.#world;
+      if (failure !== null) throw failure.error;
+      // A bug of the library's fails the transaction here as everywhere, and not the node.
+      state.revertAll();
+      const reason = error instanceof Error ? error.message : String(error);
+      const { gas: gasUsed } = message;
+      return { ...FAILED, reason, gasUsed };
+    } finally {
+      this.journal.cleanJournal();
+      this.transientStorage.clear();
+    }
+  }
+
+  #warmUp({ coinbase }: EvmBlock, { sender, to, accessList, warm }: EvmMessage): void {
+    for (const address of this.precompiles.keys()) this.journal.addAlwaysWarmAddress(address);
+    for (const address of [sender, coinbase, ...warm]) this.journal.addAlwaysWarmAddress(address);
+    if (to !== null) this.journal.addAlwaysWarmAddress(to);
+    for (const { address, storageKeys } of accessList) {
+      this.journal.addAlwaysWarmAddress(address);
+      for (const key of storageKeys) this.journal.addAlwaysWarmSlot(address, key);
+    }
+  }
+
+  #outcomeOf({ execResult }: EVMResult, state: EvmState): EvmOutcome {
+    const { exceptionError, executionGasUsed: gasUsed, returnValue: output } = execResult;
+    if (exceptionError !== undefined) {
+      const { error: reason } = exceptionError;
+      const ended = reason === EVMError.errorMessages.REVERT ? 'reverted' : 'failed';
+      return { ...FAILED, ended, reason, gasUsed, output };
+    }
+    const created = execResult.createdAddresses ?? new Set();
+    for (const address of execResult.selfdestruct?.keys() ?? []) {
+      if (created.has(address)) state.destroy(address as Address);
+    }
+    return {
+      ended: 'well',
+      reason: '',
+      output,
+      gasUsed,
+      refund: execResult.gasRefund ?? 0n,
+      logs: (execResult.logs ?? []).map(logFromLibrary),
+      transfers: state.transfers,
+    };
+  }
+
+  protected override async _executeCall(message: Called): Promise<EVMResult> {
+    const { delegatecall, value, depth, caller, to } = message;
+    if (!delegatecall && depth > 0) this.#world.noteTransfer(caller, to, value);
+    const code = addressOf(message.codeAddress);
+    return isReservedAddress(code) ? this.#callNative(message, code) : super._executeCall(message);
+  }
+
+  protected override async _executeCreate(message: Message): Promise<EVMResult> {
+    const { transfers } = this.#world.state;
+    const at = transfers.length;
+    const result = await super._executeCreate(message);
+    const { createdAddress } = result;
+    const { depth, value: amount, caller } = message;
+    if (depth === 0 || amount === 0n || createdAddress === undefined) return result;
+    if (result.execResult.exceptionError === undefined) {
+      // Before whatever the new contract did with it.
+      const moved = { from: addressOf(caller), to: addressOf(createdAddress), amount };
+      transfers.splice(at, 0, moved);
+    }
+    return result;
+  }
+
+  /** A native contract, on its own account only; it never calls back. */
+  #callNative(message: Called, address: Address): EVMResult {
+    const { gasLimit, gasRefund, value, isStatic } = message;
+    const contract = contractAt(address);
+    const isDelegated = addressOf(message.to) !== address;
+    if (contract === null) {
+      // What is paid in could not be paid out.
+      if (value > 0n) return failedCall(EVMError.errorMessages.CREATE_COLLISION, 0n, EMPTY_BYTES);
+      return { execResult: { executionGasUsed: 0n, returnValue: EMPTY_BYTES, gasRefund } };
+    }
+    if (isDelegated) {
+      return failedCall(EVMError.errorMessages.REVERT, 0n, refuseDelegated(message.data));
+    }
+    const { overlay } = this.#world.state;
+    const sender = addressOf(message.caller);
+    const call = { sender, to: contract, value, data: message.data.slice(), gas: gasLimit };
+    const result = this.#world.guard(() =>
+      runMessage(overlay, this.#world.block, { ...call, isStatic }),
+    );
+    if (result.ended === 'out of gas') {
+      return failedCall(EVMError.errorMessages.OUT_OF_GAS, gasLimit, EMPTY_BYTES);
+    }
+    if (result.ended === 'reverted') {
+      return failedCall(EVMError.errorMessages.REVERT, result.gasUsed, result.output);
+    }
+    this.#world.state.transfers.push(...result.transfers);
+    const logs = result.logs.map(logToLibrary);
+    const { gasUsed: executionGasUsed, output: returnValue } = result;
+    return { execResult: { executionGasUsed, returnValue, logs, gasRefund } };
+  }
+}
+
+type LibraryError = ConstructorParameters<typeof EVMError>[0];
+
+const FAILED = {
+  ...{ ended: 'failed' as const, reason: '', output: EMPTY_BYTES, refund: 0n },
+  ...{ logs: [], transfers: [] },
+};
+
+function failedCall(error: LibraryError, gas: bigint, returnValue: Uint8Array): EVMResult {
+  const exceptionError = new EVMError(error);
+  return { execResult: { executionGasUsed: gas, returnValue, exceptionError } };
+}
+
+function callOf(block: EvmBlock, message: EvmMessage) {
+  const { sender, to, value, data, gas: gasLimit, gasPrice } = message;
+  const header = {
+    number: block.height,
+    coinbase: addressToLibrary(block.coinbase),
+    timestamp: BigInt(Math.floor(block.timestampMs / 1_000)),
+    difficulty: 0n,
+    prevRandao: hashToBytes(block.prevRandao),
+    gasLimit: block.gasLimit,
+    baseFeePerGas: block.baseFeePerGas,
+    // Of a chain without blobs: the least there is (EIP-4844).
+    getBlobGasPrice: () => 1n,
+  };
+  const caller = addressToLibrary(sender);
+  return {
+    ...{ block: { header }, caller, origin: caller, value, data, gasLimit, gasPrice },
+    ...(to === null ? {} : { to: addressToLibrary(to) }),
+    skipNonceIncrement: true,
+  };
+}
+
+/** The same function at so many times its price. */
+function repriced(code: PrecompileFunc, times: bigint): PrecompileFunc {
+  return async (input) => {
+    const result = await code({ ...input, gasLimit: input.gasLimit / times });
+    const isOutOfGas = result.exceptionError?.error === EVMError.errorMessages.OUT_OF_GAS;
+    const used = isOutOfGas ? input.gasLimit : result.executionGasUsed * times;
+    return { ...result, executionGasUsed: used };
+  };
+}
+
+/** The 64-byte key; the library takes a throw for "no key". */
+function ecrecover(digest: Uint8Array, v: bigint, r: Uint8Array, s: Uint8Array): Uint8Array {
+  const signature = new Uint8Array(64);
+  signature.set(r, 32 - r.length);
+  signature.set(s, 64 - s.length);
+  const key = recover(digest, signature, Number(v - 27n));
+  if (key === null) throw new Error('no key signs so');
+  return key;
+}
