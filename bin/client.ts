@@ -1,5 +1,6 @@
 import { EXIT, UserError } from '#src/lib/failure.ts';
 
+export const defaultRpc = 'http://127.0.0.1:8545';
 const requestTimeoutMs = 30_000;
 
 /** A node's JSON-RPC over HTTP, for the command line. */

@@ -51,6 +51,18 @@ export function readSecretFile(path: string): string {
   }
 }
 
+/** A question to the person at the terminal; only `y` and `yes` are yes. */
+export function confirm(question: string): Promise<boolean> {
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  return new Promise((resolve) => {
+    terminal.on('close', () => resolve(false));
+    terminal.question(`${question} [y/N] `, (answer) => {
+      resolve(/^y(es)?$/i.test(answer.trim()));
+      terminal.close();
+    });
+  });
+}
+
 function ask(question: string): Promise<string> {
   process.stderr.write(question);
   // The terminal echoes through this stream, which swallows it.

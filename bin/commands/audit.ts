@@ -10,6 +10,7 @@ import { LevelShelf } from '#storage/levelShelf.ts';
 import { DamageError } from '#storage/shelf.ts';
 import { openDataDir, resolveDataDir } from '../dataDir.ts';
 import { makeOutput, table } from '../output.ts';
+import { auditLogCommand } from './auditLog.ts';
 import { proofCommand, verifyCommand } from './proof.ts';
 
 export function auditCommand(): Command {
@@ -25,6 +26,7 @@ export function auditCommand(): Command {
         'Exit code 0: the record is sound. 65: it is not, and the first divergence is printed.',
     )
     .action(auditReplay);
+  audit.addCommand(auditLogCommand());
   audit.addCommand(proofCommand());
   audit.addCommand(verifyCommand());
   return audit;

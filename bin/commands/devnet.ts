@@ -10,9 +10,9 @@ import { mnemonicKey } from '#src/wallet/mnemonic.ts';
 import { wholeNumber } from '../arguments.ts';
 import { Client } from '../client.ts';
 import { createDataDir, isEmptyDir, makeDir, resolveDataDir } from '../dataDir.ts';
+import { listWallets, writeWallet } from '../keystoreFolder.ts';
 import { createNodeKeys, writePrivate } from '../nodeKeys.ts';
 import { createChain } from './init.ts';
-import { listWallets, writeWallet } from './wallet.ts';
 
 const CHAIN_ID = 6727;
 /** Known to the whole world: every wallet and tool for development has it. */

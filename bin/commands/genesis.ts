@@ -10,11 +10,10 @@ import {
   genesisWarnings,
 } from '#src/types/genesis.ts';
 import { asWei, formatAmount, parseAmount } from '#src/types/units.ts';
-import { wholeNumber } from '../arguments.ts';
+import { addressArgument, wholeNumber } from '../arguments.ts';
 import { readGenesis, readText, resolveDataDir } from '../dataDir.ts';
 import { openNodeKeys, publicKeysOf } from '../nodeKeys.ts';
 import { makeOutput } from '../output.ts';
-import { addressArgument } from './wallet.ts';
 
 const defaultFile = 'genesis.json';
 

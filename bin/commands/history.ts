@@ -2,9 +2,10 @@ import { Command } from 'commander';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { type Address, formatAddress } from '#src/types/address.ts';
 import { asWei, formatAmount } from '#src/types/units.ts';
-import { Client } from '../client.ts';
+import { addressArgument } from '../arguments.ts';
+import { Client, defaultRpc, NodeRefusal } from '../client.ts';
+import { defaultKeystore, listWallets } from '../keystoreFolder.ts';
 import { makeOutput, printable, table } from '../output.ts';
-import { addressArgument, defaultKeystore, defaultRpc, listWallets } from './wallet.ts';
 
 /** As `mpbp_getAccountHistory` gives it. */
 type Entry = {
@@ -30,6 +31,9 @@ type Options = {
 };
 
 const followIntervalMs = 500;
+const pageEntries = 100;
+/** Not now: a limit, an answer that takes too long, a database that is opened anew. */
+const momentaryCodes = [-32005, -32002, -32000];
 
 export function historyCommand(): Command {
   return new Command('history')
@@ -40,7 +44,10 @@ export function historyCommand(): Command {
     .option('--keystore <dir>', 'folder of wallet files', defaultKeystore)
     .option('--rpc <url>', 'a node', defaultRpc)
     .option('--json', 'print one JSON document a line', false)
-    .addHelpText('after', '\nExample:\n  $ mpbp history 0xf39F…2266 --follow')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ mpbp history 0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266 --follow',
+    )
     .action(history);
 }
 
@@ -63,18 +70,73 @@ async function history(text: string | undefined, options: Options): Promise<void
   if (entries.length === 0 && !options.json) {
     process.stderr.write(`${formatAddress(address)} has no history yet\n`);
   }
-  let newest = entries.at(-1);
-  while (options.follow) {
+  if (options.follow) await follow(client, address, blockOf(entries.at(-1)), print);
+}
+
+/**
+ * Prints what comes after this block, without an end. A block is final and its entries are written
+ * with it, so each block is printed once and whole, however many entries came since the last look:
+ * also when the node was away, or when another one answers that is still behind.
+ */
+async function follow(
+  client: Client,
+  address: Address,
+  after: bigint,
+  print: (entries: readonly Entry[]) => void,
+): Promise<never> {
+  const chain = await genesisHash(client);
+  let printed = after;
+  let isAway = false;
+  for (;;) {
     await new Promise((resolve) => setTimeout(resolve, followIntervalMs));
-    const page = await client.call<Page>('mpbp_getAccountHistory', address, null, 100);
-    const fresh: Entry[] = [];
-    for (const entry of page.entries) {
-      if (newest !== undefined && placeOf(entry) === placeOf(newest)) break;
-      fresh.unshift(entry);
+    try {
+      if (isAway && (await genesisHash(client)) !== chain) {
+        throw new UserError(EXIT.badData, `${client.url} is of another chain now`);
+      }
+      const fresh = await entriesAfter(client, address, printed);
+      if (isAway) process.stderr.write(`${client.url} is back\n`);
+      isAway = false;
+      print(fresh);
+      printed = fresh.length === 0 ? printed : blockOf(fresh.at(-1));
+    } catch (error) {
+      if (!isMomentary(error)) throw error;
+      if (!isAway) process.stderr.write(`${client.url} does not answer; waiting for it\n`);
+      isAway = true;
     }
-    print(fresh);
-    newest = fresh.at(-1) ?? newest;
   }
+}
+
+/** Oldest first, from as many pages as it takes. */
+async function entriesAfter(client: Client, address: Address, block: bigint): Promise<Entry[]> {
+  const fresh: Entry[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Page = await client.call<Page>(
+      'mpbp_getAccountHistory',
+      ...[address, cursor, pageEntries],
+    );
+    for (const entry of page.entries) {
+      if (blockOf(entry) <= block) return fresh.reverse();
+      fresh.push(entry);
+    }
+    cursor = page.cursor;
+  } while (cursor !== null);
+  return fresh.reverse();
+}
+
+/** Of nothing yet: before genesis, whose entries are news too. */
+function blockOf(entry: Entry | undefined): bigint {
+  return entry === undefined ? -1n : BigInt(entry.blockNumber);
+}
+
+async function genesisHash(client: Client): Promise<string> {
+  return (await client.call<{ hash: string }>('eth_getBlockByNumber', '0x0', false)).hash;
+}
+
+/** A node that stops, starts, or has too much to do. */
+function isMomentary(error: unknown): boolean {
+  if (error instanceof NodeRefusal) return momentaryCodes.includes(error.rpcCode);
+  return error instanceof UserError && error.exitCode === EXIT.unavailable;
 }
 
 function ownAddress(keystore: string): Address {
@@ -83,10 +145,6 @@ function ownAddress(keystore: string): Address {
     throw new UserError(EXIT.usage, 'say which address: mpbp history ADDRESS');
   }
   return only.address;
-}
-
-function placeOf(entry: Entry): string {
-  return `${entry.blockNumber}.${entry.transactionIndex}.${entry.kind}`;
 }
 
 function row(entry: Entry): string[] {

@@ -5,7 +5,8 @@ import { EXIT, UserError } from '#src/lib/failure.ts';
 import { formatAddress } from '#src/types/address.ts';
 import { hashFromBytes } from '#src/types/hash.ts';
 import { isName, memberIdOf } from '#src/types/memberId.ts';
-import { Client } from '../client.ts';
+import { addressArgument } from '../arguments.ts';
+import { Client, defaultRpc } from '../client.ts';
 import { makeOutput, table } from '../output.ts';
 import { consortium } from './membership/contract.ts';
 import { setNode } from './membership/memberNode.ts';
@@ -13,7 +14,6 @@ import { findProposal, propose, standing } from './membership/proposing.ts';
 import { readMembership } from './membership/registry.ts';
 import { Session, type SessionOptions, signing } from './membership/session.ts';
 import { memberStatusWord, parseRoles, roleNames, rolesText } from './membership/words.ts';
-import { addressArgument, defaultRpc } from './wallet.ts';
 
 export function memberCommand(): Command {
   const member = new Command('member').description('who belongs to the consortium');

@@ -7,10 +7,9 @@ import {
   parseFinalityProof,
   verifyFinalityProof,
 } from '#src/types/finalityProof.ts';
-import { Client } from '../client.ts';
+import { Client, defaultRpc } from '../client.ts';
 import { readGenesis, readText } from '../dataDir.ts';
 import { makeOutput, table } from '../output.ts';
-import { defaultRpc } from './wallet.ts';
 
 /** `mpbp audit proof`: takes the proof of a block from a node. */
 export function proofCommand(): Command {

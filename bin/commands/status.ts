@@ -1,7 +1,6 @@
 import { Command } from 'commander';
-import { Client } from '../client.ts';
+import { Client, defaultRpc } from '../client.ts';
 import { makeOutput, printable, table } from '../output.ts';
-import { defaultRpc } from './wallet.ts';
 
 /** As `mpbp_nodeStatus` gives it. */
 type Status = {

@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { parseAmount } from '#src/types/units.ts';
-import { wholeNumber } from '../arguments.ts';
+import { addressArgument, wholeNumber } from '../arguments.ts';
 import { openDataDir, resolveDataDir } from '../dataDir.ts';
 import { openNodeKeys, publicKeysOf } from '../nodeKeys.ts';
 import { evidenceCommand } from './membership/evidenceCommand.ts';
@@ -17,7 +17,6 @@ import {
   unbondCommand,
   withdrawCommand,
 } from './membership/stakeCommands.ts';
-import { addressArgument } from './wallet.ts';
 
 /** Between two looks at the chain, with `--watch`. */
 const watchMs = 500;

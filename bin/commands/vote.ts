@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { wholeNumber } from '../arguments.ts';
-import { Client } from '../client.ts';
+import { Client, defaultRpc } from '../client.ts';
 import { makeOutput, printable } from '../output.ts';
 import { council } from './membership/contract.ts';
 import { castVote, execute, standing } from './membership/proposing.ts';
@@ -14,7 +14,6 @@ import {
 } from './membership/registry.ts';
 import { Session, type SessionOptions, signing } from './membership/session.ts';
 import { describeProposal, stateWord } from './membership/words.ts';
-import { defaultRpc } from './wallet.ts';
 
 export function voteCommand(): Command {
   const vote = new Command('vote').description(

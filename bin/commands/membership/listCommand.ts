@@ -1,7 +1,6 @@
 import { Command } from 'commander';
-import { Client } from '../../client.ts';
+import { Client, defaultRpc } from '../../client.ts';
 import { makeOutput, printable, table } from '../../output.ts';
-import { defaultRpc } from '../wallet.ts';
 import { type Membership, nextBoundary, readMembership, type ValidatorInfo } from './registry.ts';
 import { coin, short, statusWord } from './words.ts';
 

@@ -6,28 +6,20 @@ import { parseHash } from '#src/types/hash.ts';
 import { memberText } from '#src/types/memberId.ts';
 import { asWei } from '#src/types/units.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
-import { Client, NodeRefusal } from '../../client.ts';
+import type { PaymentSigner } from '#src/wallet/paymentSigner.ts';
+import { Client, defaultRpc, NodeRefusal } from '../../client.ts';
 import { makeOutput } from '../../output.ts';
-import { type Receipt, transact, type Wallet } from '../transact.ts';
-import { defaultKeystore, defaultRpc, unlock } from '../wallet.ts';
+import { openPaymentSigner, type SignerOptions, signerOptions } from '../../paymentSigner.ts';
+import { type Receipt, transact } from '../transact.ts';
 import { consortium, encodeCall, view } from './contract.ts';
 import { type Membership, readMembership } from './registry.ts';
 import { describeRevert } from './words.ts';
 
-export type SessionOptions = {
-  from?: string;
-  keystore: string;
-  passwordFile?: string;
-  rpc: string;
-  json: boolean;
-};
+export type SessionOptions = SignerOptions & { rpc: string; json: boolean };
 
 /** Who signs and through which node: as for `mpbp pay`. */
 export function signing(command: Command): Command {
-  return command
-    .option('--from <address>', 'which wallet, where there are several')
-    .option('--keystore <dir>', "folder with the member's wallet file", defaultKeystore)
-    .option('--password-file <file>', 'password of the wallet; read from a private file')
+  return signerOptions(command)
     .option('--rpc <url>', 'a node of the network', defaultRpc)
     .option('--json', 'print one JSON document', false);
 }
@@ -63,12 +55,17 @@ function sameButNumbers(before: string, line: string): boolean {
 /** A member's account at work. */
 export class Session {
   readonly client: Client;
-  readonly wallet: Wallet;
+  readonly wallet: PaymentSigner;
   /** Null for an account that is no member's. */
   readonly memberId: string | null;
   readonly report: Report;
 
-  private constructor(client: Client, wallet: Wallet, memberId: string | null, json: boolean) {
+  private constructor(
+    client: Client,
+    wallet: PaymentSigner,
+    memberId: string | null,
+    json: boolean,
+  ) {
     this.client = client;
     this.wallet = wallet;
     this.memberId = memberId;
@@ -78,11 +75,7 @@ export class Session {
   static async open(options: SessionOptions): Promise<Session> {
     const client = new Client(options.rpc);
     await client.call('eth_chainId');
-    const wallet = await unlock({
-      keystore: options.keystore,
-      from: options.from ?? null,
-      passwordFile: options.passwordFile ?? null,
-    });
+    const wallet = await openPaymentSigner(options);
     const [id] = await view(client, consortium, 'memberOf', wallet.address);
     const hash = parseHash(String(id)) ?? ZERO_HASH;
     const memberId = hash === ZERO_HASH ? null : memberText(hash);
