@@ -44,7 +44,7 @@ export function payCommand(): Command {
     .option('--json', 'print one JSON document', false)
     .addHelpText(
       'after',
-      "\nExample:\n  $ mpbp pay 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 12.50 --memo 'bill 7'\n" +
+      "\nExample:\n  $ mpbp pay 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 12.50 --memo 'no 7'\n" +
         "  $ mpbp pay 'ethereum:0x70997970C51812dc3A010C7d01b50e0d17dc79C8@6727?value=125e17'\n\n" +
         'On a terminal it asks first; elsewhere a link needs --yes. Exit codes: 64 what you ask\n' +
         'for cannot be; 65 refused, nothing moved; 69 no answer: look before you pay again.',

@@ -673,7 +673,10 @@ describe('mpbp', { concurrency: 2 }, () => {
       await fails(['wallet', 'new', '--mnemonic-file', at('words2'), ...password], {
         ...{ code: EXIT.badData, text: /not words of a wallet \(BIP-39\)/ },
       });
-      await fails([...restore, '--index', '1x'], { code: EXIT.usage, text: /--index should be/ });
+      await fails([...restore, '--index', '1x'], {
+        code: EXIT.usage,
+        text: /'--index <n>' argument '1x' is/,
+      });
       chmodSync(at('words'), 0o644);
       await fails(restore, { code: EXIT.permission, text: /words: others can read this file/ });
       await fails(['wallet', 'new', ...keystore], {
