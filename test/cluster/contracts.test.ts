@@ -1,0 +1,92 @@
+/** The founders' payment contract on four real validators, by the tools that people use. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { createPublicClient, createWalletClient, defineChain, http, parseEther } from 'viem';
+import { mnemonicToAccount } from 'viem/accounts';
+import { compile } from '../solidity.ts';
+import { Devnet, eventually, rpc, run } from './devnet.ts';
+
+const words = 'test test test test test test test test test test test junk';
+const [alice, bob] = [0, 1].map((addressIndex) => mnemonicToAccount(words, { addressIndex }));
+const payee = '0x00000000000000000000000000000000000fa4ee';
+
+describe('a contract on four validators', { timeout: 300_000 }, () => {
+  const founders = compile('docs/examples/PaymentContract.sol', 'PaymentContract');
+  let net: Devnet;
+  let contract: `0x${string}` = '0x';
+
+  before(async () => {
+    net = await Devnet.start();
+  });
+  after(() => net.destroy());
+
+  const clients = (index: number, account = alice ?? assert.fail()) => {
+    const url = net.ready.rpc[index] ?? '';
+    const chain = defineChain({
+      id: net.ready.chainId,
+      name: 'devnet',
+      nativeCurrency: { name: 'MPB', symbol: 'MPB', decimals: 18 },
+      rpcUrls: { default: { http: [url] } },
+    });
+    const options = { chain, transport: http(url), pollingInterval: 20 };
+    return {
+      wallet: createWalletClient({ account, ...options }),
+      client: createPublicClient(options),
+    };
+  };
+  /** 20 bytes of a slot, or a number: what the public getters give. */
+  const slot = async (at: number) =>
+    BigInt(await rpc<string>(net.ready.rpc[3] ?? '', 'eth_getStorageAt', [contract, `0x${at}`]));
+
+  it('is deployed through one node and is there on all', async () => {
+    const { wallet, client } = clients(0);
+    const { abi, bytecode } = founders;
+    const hash = await wallet.deployContract({ abi, bytecode, gas: 1_000_000n });
+    const receipt = await client.waitForTransactionReceipt({ hash });
+    assert.equal(receipt.status, 'success');
+    contract = receipt.contractAddress ?? assert.fail('a creation has an address');
+    for (const index of [1, 2, 3]) {
+      await eventually(`node ${index} has the code`, async () => {
+        const code = await clients(index).client.getCode({ address: contract });
+        return (code?.length ?? 0) > 100;
+      });
+    }
+  });
+
+  it('settles a payment: the payee has it, and who paid whom how much can be read', async () => {
+    const { wallet, client } = clients(1, bob);
+    const value = parseEther('12.5');
+    const call = { abi: founders.abi, address: contract, functionName: 'makePayment' } as const;
+    const args = [payee, value] as const;
+    const hash = await wallet.writeContract({ ...call, args, value, gas: 300_000n });
+    const receipt = await client.waitForTransactionReceipt({ hash });
+    assert.equal(receipt.status, 'success');
+    await eventually('the payee is paid', async () => {
+      return (await clients(3).client.getBalance({ address: payee })) === value;
+    });
+    assert.equal(await slot(0), BigInt(bob?.address ?? 0));
+    assert.equal(await slot(1), BigInt(payee));
+    assert.equal(await slot(2), value);
+  });
+
+  it('refuses a payment of another amount, and nothing moves', async () => {
+    const { wallet, client } = clients(2, bob);
+    const before = await client.getBalance({ address: payee });
+    const call = { abi: founders.abi, address: contract, functionName: 'makePayment' } as const;
+    const args = [payee, 7n] as const;
+    const hash = await wallet.writeContract({ ...call, args, value: 6n, gas: 300_000n });
+    const receipt = await client.waitForTransactionReceipt({ hash });
+    assert.equal(receipt.status, 'reverted');
+    assert.equal(await client.getBalance({ address: payee }), before);
+    assert.equal(await client.getBalance({ address: contract }), 0n);
+    assert.equal(await slot(2), before, 'the record is of the payment before');
+  });
+
+  it('leaves records that an auditor finds sound', async () => {
+    await net.stop();
+    for (const dataDir of net.ready.dataDirs) {
+      const { code, stdout, stderr } = await run(['audit', 'replay', dataDir, '--json']);
+      assert.equal(code, 0, stdout + stderr);
+    }
+  });
+});
