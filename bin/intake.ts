@@ -188,10 +188,10 @@ export class Intake {
     }
   }
 
-  settle({ block }: FinalEvent): void {
+  settle({ block, accounts }: FinalEvent): void {
     const { pool, relay, submissions } = this.#parts;
-    const touched = new Set(block.transactions.map(({ sender }) => sender));
-    const gone = pool.settle(touched);
+    // Of an account that lends itself to code (EIP-7702) others may spend coin and nonce.
+    const gone = pool.settle(accounts);
     if (block.header.height % expireEveryBlocks === 0n) gone.push(...pool.expire());
     for (const { transaction } of gone) {
       relay.forget(transaction.hash);

@@ -71,6 +71,7 @@ export function parseSigningRequest(
     value: asWei(number('value')),
     data,
     accessList: [],
+    authorizationList: [],
   };
   return judge({ from, fields }, rules);
 }

@@ -60,6 +60,7 @@ export async function prepare(
     value,
     data,
     accessList: [],
+    authorizationList: [],
   };
 }
 

@@ -49,7 +49,12 @@ import { StateProofs } from './stateProofs.ts';
 import type { BlockRecord, ChainStore, Undo } from './store.ts';
 
 /** A block that is final and on disk. */
-export type FinalEvent = { readonly block: Block; readonly receipts: readonly Receipt[] };
+export type FinalEvent = {
+  readonly block: Block;
+  readonly receipts: readonly Receipt[];
+  /** Whose nonce or balance changed, senders and others. */
+  readonly accounts: Iterable<Address>;
+};
 
 export type CheckRefusal =
   | ExecutionRefusal
@@ -260,7 +265,7 @@ export class Chain {
       const history = historyOf(block, receipts, movements);
       const nextEpoch = nextEpochOf(block, executed.outcome);
       records.push({ ...recordOf(block, receiptBytes), changes, history, nextEpoch });
-      events.push({ block, receipts });
+      events.push({ block, receipts, accounts: changes.accounts.keys() });
     }
     await this.#store.commit(records, encodeCertificate(certificate), journalSeq);
     for (const [index, event] of events.entries()) {

@@ -6,15 +6,19 @@ const CREATION = 32_000n;
 const INIT_CODE_WORD = 2n;
 const ACCESS_ADDRESS = 2_400n;
 const ACCESS_KEY = 1_900n;
+/** EIP-7702: as if each made an account. */
+const AUTHORIZATION = 25_000n;
+/** What of it comes back where the account is there. */
+export const AUTHORIZATION_REFUND = 12_500n;
 const TOKEN = 4n;
 const TOKEN_FLOOR = 10n;
 const TOKENS_OF_NONZERO_BYTE = 4;
 
-type Fields = Pick<TransactionFields, 'to' | 'data' | 'accessList'>;
+type Fields = Pick<TransactionFields, 'to' | 'data' | 'accessList' | 'authorizationList'>;
 
 /**
  * The least that a transaction costs, whatever it does: the base, its data and access list
- * (EIP-2028, EIP-2930, EIP-3860), and never less than the floor of EIP-7623. For a transaction that
+ * (EIP-2028, EIP-2930, EIP-3860, EIP-7702), and never less than the floor of EIP-7623. For a transaction that
  * runs nothing this is all the gas that it uses.
  */
 export function intrinsicGas(fields: Fields): bigint {
@@ -34,9 +38,10 @@ export function floorGas(data: Uint8Array): bigint {
 }
 
 /** Without the floor: what is taken off before a call begins. */
-export function standardGas({ to, data, accessList }: Fields): bigint {
+export function standardGas({ to, data, accessList, authorizationList }: Fields): bigint {
   let gas = TRANSACTION + TOKEN * dataTokens(data);
   if (to === null) gas += CREATION + INIT_CODE_WORD * BigInt(Math.ceil(data.length / 32));
+  gas += AUTHORIZATION * BigInt(authorizationList.length);
   for (const { storageKeys } of accessList) {
     gas += ACCESS_ADDRESS + ACCESS_KEY * BigInt(storageKeys.length);
   }

@@ -39,11 +39,11 @@ export type LaneName = 'payment' | 'evm';
 
 /**
  * Two budgets, so that contracts never crowd payments out. Plain transfers and calls of reserved
- * addresses are payments, as far as target and data can tell. Whether there is code at the target
+ * addresses are payments, as far as type, target and data can tell. Whether there is code at the target
  * of a transfer shows when its turn comes: if so it draws on the other budget (`transfer.ts`).
  */
-export function laneOf({ to, data }: Envelope): LaneName {
-  if (to === null) return 'evm';
+export function laneOf({ type, to, data }: Envelope): LaneName {
+  if (to === null || type === 4) return 'evm';
   return data.length === 0 || isReservedAddress(to) ? 'payment' : 'evm';
 }
 

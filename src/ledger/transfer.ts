@@ -49,12 +49,13 @@ export function applyTransaction(
   if (refusal !== null) return refuse(refusal);
   const price = effectiveGasPrice(transaction, rules.baseFeePerGas);
   const contract = to !== null && isReservedAddress(to) ? contractAt(to) : null;
-  if (contract !== null) {
+  const delegates = transaction.type === 4;
+  if (contract !== null && !delegates) {
     const applied = applyCall(state, transaction, contract, block);
     payFee(state, transaction.sender, coinbase, applied.gasUsed * price);
     return accept(applied);
   }
-  if (to === null || hasCode(state.account(to))) {
+  if (to === null || delegates || hasCode(state.account(to))) {
     if (laneOf(transaction) === 'payment' && !mayRunCode()) {
       return refuse({ code: 'EVM_LANE_FULL' });
     }

@@ -36,12 +36,22 @@ export function formatTransaction(transaction: SignedTransaction, place: Place |
     value: quantity(transaction.value),
     gas: quantity(transaction.gasLimit),
     gasPrice: quantity(price),
-    ...(type === 2 && {
+    ...(type >= 2 && {
       maxFeePerGas: quantity(maxFeePerGas),
       maxPriorityFeePerGas: quantity(maxPriorityFeePerGas),
     }),
     input: toHex(data),
     ...(type !== 0 && { accessList, yParity: quantity(transaction.yParity) }),
+    ...(type === 4 && {
+      authorizationList: transaction.authorizationList.map((entry) => ({
+        chainId: quantity(entry.chainId),
+        address: entry.address,
+        nonce: quantity(entry.nonce),
+        yParity: quantity(entry.yParity),
+        r: quantity(entry.r),
+        s: quantity(entry.s),
+      })),
+    }),
     v: quantity(transaction.v),
     r: quantity(transaction.r),
     s: quantity(transaction.s),

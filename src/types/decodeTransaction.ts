@@ -1,11 +1,17 @@
 import { CURVE_ORDER, HALF_CURVE_ORDER } from '#src/crypto/secp256k1.ts';
 import { accept, refuse, unreachable, type Verdict } from '#src/lib/failure.ts';
-import { type Address, addressFromBytes } from './address.ts';
+import { type Address, addressFromBytes, isReservedAddress } from './address.ts';
 import { type Hash, hashFromBytes, keccakHash } from './hash.ts';
-import { accessListEntriesMax, nonceMax, transactionBytesMax } from './limits.ts';
+import {
+  accessListEntriesMax,
+  authorizationsMax,
+  nonceMax,
+  transactionBytesMax,
+} from './limits.ts';
 import { decodeRlp, isRlpList, type RlpItem, type RlpList, rlpBytes, rlpToUint } from './rlp.ts';
 import {
   type AccessListEntry,
+  type Authorization,
   type Envelope,
   recoverSender,
   type SignedTransaction,
@@ -23,6 +29,8 @@ export type TransactionRefusal =
   | { code: 'INVALID_CHAIN_ID'; want: bigint; got: bigint }
   | { code: 'HIGH_S' }
   | { code: 'ACCESS_LIST_TOO_LONG'; entries: number; max: number }
+  | { code: 'AUTHORIZATION_LIST'; reason: 'empty' | 'too long' | 'creation' }
+  | { code: 'AUTHORIZATION'; index: number; reason: 'chain id' | 'reserved address' }
   | { code: 'NONCE_MAX'; nonce: bigint }
   | { code: 'TIP_ABOVE_FEE_CAP'; tip: Wei; cap: Wei }
   | { code: 'FEE_CAP_EXCEEDED'; gasLimit: Gas; cap: Wei };
@@ -66,10 +74,10 @@ export function decodeEnvelope(bytes: Uint8Array, options: DecodeOptions): Outco
   if (first === undefined) return refuseRlp('unexpected end of input');
   // EIP-2718: a list's head is legacy, a small byte is a type, the rest was never a transaction.
   if (first >= 0x80 && first < 0xc0) return refuseRlp('expected a list');
-  if (first < 0xc0 && first !== 1 && first !== 2) {
+  if (first < 0xc0 && first !== 1 && first !== 2 && first !== 4) {
     return refuse({ code: 'TX_TYPE_NOT_SUPPORTED', type: first });
   }
-  const type: TransactionType = first === 1 || first === 2 ? first : 0;
+  const type: TransactionType = first === 1 || first === 2 || first === 4 ? first : 0;
   // A copy: it outlives the message that it came in, and nobody else can write to it.
   const raw = bytes.slice();
   const list = decodeRlp(type === 0 ? raw : raw.subarray(1), max);
@@ -99,6 +107,10 @@ export function describeRefusal(refusal: TransactionRefusal): string {
       return 'invalid signature: s';
     case 'ACCESS_LIST_TOO_LONG':
       return `access list too long: ${refusal.entries} entries, limit ${refusal.max}`;
+    case 'AUTHORIZATION_LIST':
+      return `EIP-7702 transaction: its authorization list is wrong: ${refusal.reason}`;
+    case 'AUTHORIZATION':
+      return `EIP-7702 transaction: authorization ${refusal.index} is refused: ${refusal.reason}`;
     case 'NONCE_MAX':
       return 'nonce has max value';
     case 'TIP_ABOVE_FEE_CAP':
@@ -125,12 +137,13 @@ type Parts = {
   readonly value: RlpItem | undefined;
   readonly data: RlpItem | undefined;
   readonly accessList: RlpItem | undefined;
+  readonly authorizations: RlpItem | undefined;
   readonly v: RlpItem | undefined;
   readonly r: RlpItem | undefined;
   readonly s: RlpItem | undefined;
 };
 
-const FIELDS = [9, 11, 12] as const;
+const FIELDS = { 0: 9, 1: 11, 2: 12, 4: 13 } as const;
 
 function splitParts(type: TransactionType, list: RlpList): Outcome<Parts> {
   if (list.length === FIELDS[type] - 3) {
@@ -140,16 +153,19 @@ function splitParts(type: TransactionType, list: RlpList): Outcome<Parts> {
   if (type === 0) {
     const [nonce, cap, gasLimit, to, value, data, v, r, s] = list;
     const parts = { nonce, tip: cap, cap, gasLimit, to, value, data, v, r, s };
-    return accept({ ...parts, type, chainId: undefined, accessList: undefined });
+    const absent = { chainId: undefined, accessList: undefined, authorizations: undefined };
+    return accept({ ...parts, ...absent, type });
   }
   if (type === 1) {
     const [chainId, nonce, cap, gasLimit, to, value, data, accessList, v, r, s] = list;
     const parts = { chainId, nonce, tip: cap, cap, gasLimit, to, value, data, accessList, v, r, s };
-    return accept({ ...parts, type });
+    return accept({ ...parts, type, authorizations: undefined });
   }
-  const [chainId, nonce, tip, cap, gasLimit, to, value, data, accessList, v, r, s] = list;
+  const [chainId, nonce, tip, cap, gasLimit, to, value, data, accessList, ...rest] = list;
+  const [authorizations, [v, r, s]] = type === 4 ? [rest[0], rest.slice(1)] : [undefined, rest];
+  const signature = { authorizations, v, r, s };
   return accept({
-    ...{ type, chainId, nonce, tip, cap, gasLimit, to, value, data, accessList, v, r, s },
+    ...{ type, chainId, nonce, tip, cap, gasLimit, to, value, data, accessList, ...signature },
   });
 }
 
@@ -173,12 +189,18 @@ function readParts(
   if (!(parts.data instanceof Uint8Array)) return refuseRlp('bad data');
   const accessList = parts.type === 0 ? [] : readAccessList(parts.accessList);
   if (accessList === null) return refuseRlp('bad access list');
+  const authorizationList = parts.type === 4 ? readAuthorizations(parts.authorizations) : [];
+  if (authorizationList === null) return refuseRlp('bad authorization list');
   const signature = readSignature(parts, chainId);
   if (!signature.ok) return signature;
 
   const entries = accessList.reduce((sum, entry) => sum + 1 + entry.storageKeys.length, 0);
   if (entries > accessListEntriesMax) {
     return refuse({ code: 'ACCESS_LIST_TOO_LONG', entries, max: accessListEntriesMax });
+  }
+  if (parts.type === 4) {
+    const wrong = judgeAuthorizations(authorizationList, to, chainId);
+    if (wrong !== null) return refuse(wrong);
   }
   if (nonce >= nonceMax) return refuse({ code: 'NONCE_MAX', nonce });
   const fees = { cap: cap as Wei, tip: tip as Wei };
@@ -197,6 +219,7 @@ function readParts(
     value: value as Wei,
     data: parts.data,
     accessList,
+    authorizationList,
     ...signature.value,
     hash: hash ?? keccakHash(raw),
     raw,
@@ -262,6 +285,48 @@ function readAccessList(item: RlpItem | undefined): AccessListEntry[] | null {
     entries.push({ address: addressFromBytes(address), storageKeys });
   }
   return entries;
+}
+
+/** Widths are EIP-7702's: within them an entry may be useless, and the transaction stands. */
+function readAuthorizations(item: RlpItem | undefined): Authorization[] | null {
+  if (!isRlpList(item)) return null;
+  const authorizations: Authorization[] = [];
+  for (const entry of item) {
+    if (!isRlpList(entry) || entry.length !== 6) return null;
+    const chainId = rlpToUint(entry[0], 32);
+    const address = rlpBytes(entry[1], 20);
+    const nonce = rlpToUint(entry[2], 8);
+    const yParity = rlpToUint(entry[3], 1);
+    const r = rlpToUint(entry[4], 32);
+    const s = rlpToUint(entry[5], 32);
+    if (chainId === null || address === null || nonce === null) return null;
+    if (yParity === null || r === null || s === null) return null;
+    const target = addressFromBytes(address);
+    authorizations.push({ chainId, address: target, nonce, yParity: Number(yParity), r, s });
+  }
+  return authorizations;
+}
+
+/**
+ * Stricter than EIP-7702, which skips what is of another chain: whoever sends it here has made a
+ * mistake. A native contract's code is none that could run as somebody's own.
+ */
+function judgeAuthorizations(
+  list: readonly Authorization[],
+  to: Address | null,
+  chainId: bigint,
+): TransactionRefusal | null {
+  if (to === null) return { code: 'AUTHORIZATION_LIST', reason: 'creation' };
+  if (list.length === 0) return { code: 'AUTHORIZATION_LIST', reason: 'empty' };
+  if (list.length > authorizationsMax) return { code: 'AUTHORIZATION_LIST', reason: 'too long' };
+  for (const [index, authorization] of list.entries()) {
+    const isHere = authorization.chainId === 0n || authorization.chainId === chainId;
+    if (!isHere) return { code: 'AUTHORIZATION', index, reason: 'chain id' };
+    if (isReservedAddress(authorization.address)) {
+      return { code: 'AUTHORIZATION', index, reason: 'reserved address' };
+    }
+  }
+  return null;
 }
 
 function refuseRlp(reason: string): { ok: false; refusal: TransactionRefusal } {

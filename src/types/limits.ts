@@ -4,6 +4,8 @@
 export const transactionBytesMax = 128 * 1024;
 /** Addresses and keys together in one transaction. */
 export const accessListEntriesMax = 1024;
+/** EIP-7702: each is a signature to recover. */
+export const authorizationsMax = 64;
 /** EIP-7825 (Osaka). */
 export const transactionGasMax = 1n << 24n;
 /** EIP-3860. */

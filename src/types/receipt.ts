@@ -56,7 +56,7 @@ export function encodeReceipt(receipt: Receipt): Uint8Array {
 
 export function decodeReceipt(bytes: Uint8Array): Verdict<Receipt, RlpRefusal> {
   const first = bytes[0] ?? 0;
-  const type: TransactionType = first === 1 || first === 2 ? first : 0;
+  const type: TransactionType = first === 1 || first === 2 || first === 4 ? first : 0;
   const list = decodeRlp(type === 0 ? bytes : bytes.subarray(1), receiptBytesMax);
   if (!list.ok) return list;
   if (!isRlpList(list.value) || list.value.length !== 4) return bad('bad receipt');

@@ -1,5 +1,5 @@
 import { keccak256 } from '#src/crypto/keccak.ts';
-import { recover, sign } from '#src/crypto/secp256k1.ts';
+import { CURVE_ORDER, HALF_CURVE_ORDER, recover, sign } from '#src/crypto/secp256k1.ts';
 import { bytesToUint, concatBytes, EMPTY_BYTES, uintToBytes } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import { type Address, addressFromPublicKey, addressToBytes } from './address.ts';
@@ -7,10 +7,22 @@ import { type Hash, hashToBytes, keccakHash } from './hash.ts';
 import { encodeRlp, type RlpItem, uintToRlp } from './rlp.ts';
 import type { Gas, Wei } from './units.ts';
 
-/** Legacy with EIP-155 protection, EIP-2930, EIP-1559. */
-export type TransactionType = 0 | 1 | 2;
+/** Legacy with EIP-155 protection, EIP-2930, EIP-1559, EIP-7702. */
+export type TransactionType = 0 | 1 | 2 | 4;
 
 export type AccessListEntry = { readonly address: Address; readonly storageKeys: readonly Hash[] };
+
+/** EIP-7702: an account lets the code of `address` run as its own. */
+export type Authorization = {
+  /** 0 is every chain. */
+  readonly chainId: bigint;
+  /** The zero address takes back what was said before. */
+  readonly address: Address;
+  readonly nonce: bigint;
+  readonly yParity: number;
+  readonly r: bigint;
+  readonly s: bigint;
+};
 
 /** What a sender says; types 0 and 1 have one gas price, which is then both fees. */
 export type TransactionFields = {
@@ -25,6 +37,8 @@ export type TransactionFields = {
   readonly value: Wei;
   readonly data: Uint8Array;
   readonly accessList: readonly AccessListEntry[];
+  /** Of type 4, at least one; of the others none. */
+  readonly authorizationList: readonly Authorization[];
 };
 
 export type Envelope = TransactionFields & {
@@ -86,7 +100,7 @@ function encodeFields(fields: TransactionFields, tail: readonly RlpItem[]): Uint
   const { type } = fields;
   const items: RlpItem[] = type === 0 ? [] : [uintToRlp(fields.chainId)];
   items.push(uintToRlp(fields.nonce));
-  if (type === 2) items.push(uintToRlp(fields.maxPriorityFeePerGas));
+  if (type >= 2) items.push(uintToRlp(fields.maxPriorityFeePerGas));
   items.push(
     uintToRlp(fields.maxFeePerGas),
     uintToRlp(fields.gasLimit),
@@ -95,9 +109,49 @@ function encodeFields(fields: TransactionFields, tail: readonly RlpItem[]): Uint
     fields.data,
   );
   if (type !== 0) items.push(encodeAccessList(fields.accessList));
+  if (type === 4) items.push(fields.authorizationList.map(encodeAuthorization));
   items.push(...tail);
   const list = encodeRlp(items);
   return type === 0 ? list : concatBytes(Uint8Array.of(type), list);
+}
+
+/** Who lets code run as its own account; null where nobody can have signed this. */
+export function recoverAuthority(authorization: Authorization): Address | null {
+  const { yParity, r, s } = authorization;
+  // EIP-2, as for transactions; the fields may be anything that fits their widths.
+  if (yParity > 1 || r >= CURVE_ORDER || s > HALF_CURVE_ORDER) return null;
+  const signature = concatBytes(uintToBytes(r, 32), uintToBytes(s, 32));
+  const key = recover(authorizationDigest(authorization), signature, yParity);
+  return key === null ? null : addressFromPublicKey(key);
+}
+
+/** For wallets and tests. */
+export function signAuthorization(
+  fields: Pick<Authorization, 'chainId' | 'address' | 'nonce'>,
+  privateKey: Uint8Array,
+): Authorization {
+  const { signature, yParity } = sign(authorizationDigest(fields), privateKey);
+  const r = bytesToUint(signature.subarray(0, 32));
+  const s = bytesToUint(signature.subarray(32));
+  return { ...fields, yParity, r, s };
+}
+
+/** EIP-7702's MAGIC before what is signed. */
+const AUTHORIZATION_MAGIC = 0x05;
+
+function authorizationDigest({
+  chainId,
+  address,
+  nonce,
+}: Pick<Authorization, 'chainId' | 'address' | 'nonce'>): Uint8Array {
+  const list = [uintToRlp(chainId), addressToBytes(address), uintToRlp(nonce)];
+  return keccak256(concatBytes(Uint8Array.of(AUTHORIZATION_MAGIC), encodeRlp(list)));
+}
+
+function encodeAuthorization({ chainId, address, nonce, ...rest }: Authorization): RlpItem {
+  const { yParity, r, s } = rest;
+  const numbers = [yParity, r, s].map((value) => uintToRlp(value));
+  return [uintToRlp(chainId), addressToBytes(address), uintToRlp(nonce), ...numbers];
 }
 
 function encodeAccessList(entries: readonly AccessListEntry[]): RlpItem {

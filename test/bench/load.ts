@@ -103,6 +103,7 @@ export function transfer(from: Account, to: Address, chainId: bigint, value = 1n
       value: asWei(value),
       data: new Uint8Array(0),
       accessList: [],
+      authorizationList: [],
     },
     from.key,
   );

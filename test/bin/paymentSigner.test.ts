@@ -39,6 +39,7 @@ const payment: TransactionFields = {
   value: asWei(5n * 10n ** 18n),
   data: utf8('bill 7'),
   accessList: [],
+  authorizationList: [],
 };
 const rules: SigningRules = {
   chainId: 6727n,

@@ -19,6 +19,7 @@ export const blank: TransactionFields = {
   value: asWei(0n),
   data: new Uint8Array(0),
   accessList: [],
+  authorizationList: [],
 };
 
 /** The same people in every test; a number names one. */
@@ -30,6 +31,6 @@ export function person(number: number): Person {
 /** A signed payment; types 0 and 1 have one price, which is then both fees. */
 export function payment(from: Person, fields: Partial<TransactionFields>): SignedTransaction {
   const merged = { ...blank, ...fields };
-  const tip = merged.type === 2 ? merged.maxPriorityFeePerGas : merged.maxFeePerGas;
+  const tip = merged.type >= 2 ? merged.maxPriorityFeePerGas : merged.maxFeePerGas;
   return signTransaction({ ...merged, maxPriorityFeePerGas: tip }, from.key);
 }

@@ -35,7 +35,14 @@ export function payment(
   const fields: TransactionFields = {
     ...{ type, chainId, nonce: 0n, maxFeePerGas: asWei(2n * baseFee), gasLimit: asGas(100_000n) },
     maxPriorityFeePerGas: asWei(type === 2 ? 1_000n : 2n * baseFee),
-    ...{ to: payee, value: asWei(5n), data: new Uint8Array(0), accessList: [], ...changes },
+    ...{
+      to: payee,
+      value: asWei(5n),
+      data: new Uint8Array(0),
+      accessList: [],
+      authorizationList: [],
+      ...changes,
+    },
   };
   return signTransaction(fields, key);
 }

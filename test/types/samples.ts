@@ -3,7 +3,7 @@ import { uintToBytes } from '#src/lib/bytes.ts';
 import { addressFromBytes } from '#src/types/address.ts';
 import { hashFromBytes } from '#src/types/hash.ts';
 import type { Header } from '#src/types/header.ts';
-import type { AccessListEntry, TransactionFields } from '#src/types/transaction.ts';
+import type { AccessListEntry, Authorization, TransactionFields } from '#src/types/transaction.ts';
 import { asEpoch, asGas, asHeight, asView, asWei } from '#src/types/units.ts';
 
 /** Arbitrary nouns for property tests. */
@@ -30,10 +30,22 @@ const anyEntry: fc.Arbitrary<AccessListEntry> = fc.record(
   plain,
 );
 
+const anyAuthorization: fc.Arbitrary<Authorization> = fc.record(
+  {
+    chainId: fc.constantFrom(0n, chainId),
+    address: anyAddress,
+    nonce: fc.nat().map(BigInt),
+    yParity: fc.nat(1),
+    r: uint(256),
+    s: uint(256),
+  },
+  plain,
+);
+
 export const anyFields: fc.Arbitrary<TransactionFields> = fc
   .record(
     {
-      type: fc.constantFrom(0 as const, 1 as const, 2 as const),
+      type: fc.constantFrom(0 as const, 1 as const, 2 as const, 4 as const),
       chainId: fc.constant(chainId),
       nonce: uint(63),
       cap: uint(190),
@@ -43,13 +55,17 @@ export const anyFields: fc.Arbitrary<TransactionFields> = fc
       value: uint(256).map(asWei),
       data: fc.uint8Array({ maxLength: 300 }),
       entries: fc.array(anyEntry, { maxLength: 3 }),
+      authorizations: fc.array(anyAuthorization, { minLength: 1, maxLength: 3 }),
+      payee: anyAddress,
     },
     plain,
   )
-  .map(({ cap, tip, entries, ...rest }) => ({
+  .map(({ cap, tip, entries, authorizations, payee, ...rest }) => ({
     ...rest,
+    to: rest.type === 4 ? payee : rest.to,
+    authorizationList: rest.type === 4 ? authorizations : [],
     maxFeePerGas: asWei(cap > tip ? cap : tip),
-    maxPriorityFeePerGas: asWei(rest.type !== 2 || cap < tip ? (cap > tip ? cap : tip) : tip),
+    maxPriorityFeePerGas: asWei(rest.type < 2 || cap < tip ? (cap > tip ? cap : tip) : tip),
     accessList: rest.type === 0 ? [] : entries,
   }));
 

@@ -12,8 +12,13 @@ import { CURVE_ORDER } from '#src/crypto/secp256k1.ts';
 import { bytesToUint, concatBytes, toHex, uintToBytes } from '#src/lib/bytes.ts';
 import type { Address } from '#src/types/address.ts';
 import { decodeTransaction, describeRefusal } from '#src/types/decodeTransaction.ts';
-import { encodeRlp, type RlpItem, uintToRlp } from '#src/types/rlp.ts';
-import { type SignedTransaction, signTransaction } from '#src/types/transaction.ts';
+import { decodeRlp, encodeRlp, isRlpList, type RlpItem, uintToRlp } from '#src/types/rlp.ts';
+import {
+  type Authorization,
+  type SignedTransaction,
+  signAuthorization,
+  signTransaction,
+} from '#src/types/transaction.ts';
 import { asGas, asWei } from '#src/types/units.ts';
 import { anyFields, anyPrivateKey, chainId } from './samples.ts';
 import { bytes, listVectors, readVectors, testWithVectors } from './vectors.ts';
@@ -37,7 +42,13 @@ function toViem(tx: SignedTransaction) {
   }));
   if (tx.type === 1) return { ...common, ...price, accessList, type: 'eip2930' as const };
   const fees = { maxFeePerGas: tx.maxFeePerGas, maxPriorityFeePerGas: tx.maxPriorityFeePerGas };
-  return { ...common, ...fees, accessList, type: 'eip1559' as const };
+  if (tx.type === 2) return { ...common, ...fees, accessList, type: 'eip1559' as const };
+  const authorizationList = tx.authorizationList.map(({ r, s, chainId, nonce, ...rest }) => ({
+    ...{ ...rest, chainId: Number(chainId), nonce: Number(nonce) },
+    ...{ r: toHex(uintToBytes(r, 32)), s: toHex(uintToBytes(s, 32)) },
+  }));
+  const list = { accessList, authorizationList, to: tx.to ?? undefined };
+  return { ...common, ...fees, ...list, type: 'eip7702' as const };
 }
 
 test('signs the same bytes as viem, and decodes them to the same sender', async () => {
@@ -70,8 +81,10 @@ test('what is accepted is canonical, and viem recovers the same sender', async (
       const decoded = decodeTransaction(raw, options);
       if (!decoded.ok) return;
       const tx = decoded.value;
-      const nonce = tx.nonce <= Number.MAX_SAFE_INTEGER;
-      if (!nonce) return;
+      // What viem has no room for: greater numbers, and parities that no signature has.
+      const entries = [tx, ...tx.authorizationList];
+      const fits = entries.every(({ nonce }) => nonce <= Number.MAX_SAFE_INTEGER);
+      if (!fits || tx.authorizationList.some(({ yParity }) => yParity > 1)) return;
       const signature = {
         r: toHex(uintToBytes(tx.r, 32)),
         s: toHex(uintToBytes(tx.s, 32)),
@@ -101,6 +114,7 @@ const fields = {
   value: asWei(5n),
   data: new Uint8Array(),
   accessList: [],
+  authorizationList: [],
 };
 
 test('a sender that the pool knows is not recovered again', () => {
@@ -135,6 +149,23 @@ function legacy(v: bigint, r: bigint, s: bigint, drop = 0): Uint8Array {
   return encodeRlp(items.slice(0, items.length - drop));
 }
 
+const authorization = (changes: Partial<Authorization> = {}) =>
+  signAuthorization({ chainId, address: fields.to, nonce: 0n, ...changes }, key);
+
+/** A list in place of the six fields of one. */
+function mangled(): Uint8Array {
+  const { raw } = signTransaction(
+    { ...fields, type: 4, authorizationList: [authorization()] },
+    key,
+  );
+  const decoded = decodeRlp(raw.subarray(1), 1_000);
+  assert.ok(decoded.ok && isRlpList(decoded.value));
+  const items = [...decoded.value];
+  const [[entry] = []] = [items[9] as RlpItem[][]];
+  items[9] = [[...(entry ?? []), uintToRlp(1n)]];
+  return concatBytes(Uint8Array.of(4), encodeRlp(items));
+}
+
 const signed = signTransaction(fields, key);
 const keys = Array.from({ length: 1025 }, () => new Uint8Array(32));
 const bomb = new Uint8Array(30_000).fill(0xc1);
@@ -154,7 +185,33 @@ const refusals: { when: string; raw: Uint8Array; code: string; text: RegExp }[] 
     text: /^transaction type not supported$/,
   },
   { when: 'type 3, blobs', raw: bytes('03c0'), code: 'TX_TYPE_NOT_SUPPORTED', text: /type/ },
-  { when: 'type 4, not enabled', raw: bytes('04c0'), code: 'TX_TYPE_NOT_SUPPORTED', text: /type/ },
+  { when: 'type 4 without fields', raw: bytes('04c0'), code: 'RLP', text: /^rlp: 0 fields$/ },
+  ...[
+    { when: 'of nobody', list: [], text: /is wrong: empty/ },
+    { when: 'of 65', list: Array(65).fill(authorization()), text: /is wrong: too long/ },
+    { when: 'of a creation', list: [authorization()], to: null, text: /is wrong: creation/ },
+    {
+      when: 'for another chain',
+      list: [authorization(), authorization({ chainId: 1n })],
+      text: /authorization 1 is refused: chain id/,
+    },
+    {
+      when: 'to a native contract',
+      list: [authorization({ address: `0x4d5042${'00'.repeat(16)}01` as Address })],
+      text: /authorization 0 is refused: reserved address/,
+    },
+  ].map(({ when, list, text, ...rest }) => ({
+    when: `type 4 with authorizations ${when}`,
+    raw: signTransaction({ ...fields, type: 4, authorizationList: list, ...rest }, key).raw,
+    code: /is wrong/.test(text.source) ? 'AUTHORIZATION_LIST' : 'AUTHORIZATION',
+    text,
+  })),
+  {
+    when: 'type 4 with an authorization of seven fields',
+    raw: mangled(),
+    code: 'RLP',
+    text: /bad authorization list/,
+  },
   { when: 'a byte string', raw: bytes('83aabbcc'), code: 'RLP', text: /expected a list/ },
   {
     when: 'a trailing byte',

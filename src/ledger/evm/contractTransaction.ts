@@ -3,11 +3,15 @@
  * includable; from here on it pays, whatever its code does. The fee is held back first, as the code
  * may ask for the sender's balance (yellow paper, section 6).
  */
-import type { SignedTransaction } from '#src/types/transaction.ts';
+import { type Address, isReservedAddress, ZERO_ADDRESS } from '#src/types/address.ts';
+import { nonceMax } from '#src/types/limits.ts';
+import { recoverAuthority, type SignedTransaction } from '#src/types/transaction.ts';
 import { asGas, asWei } from '#src/types/units.ts';
-import { effectiveGasPrice, floorGas, standardGas } from '../gas.ts';
+import { AUTHORIZATION_REFUND, effectiveGasPrice, floorGas, standardGas } from '../gas.ts';
 import type { Applied, LedgerContext } from '../rules.ts';
+import { EMPTY_CODE_HASH } from '../state/account.ts';
 import type { Overlay } from '../state/overlay.ts';
+import { codeAt, delegationTo, isDelegation } from './evmState.ts';
 import { runInEvm } from './machine.ts';
 import type { EvmBlock } from './world.ts';
 
@@ -32,16 +36,48 @@ export async function applyContractTransaction(
   const before = standardGas(transaction);
   const allowed = gasLimit < gasMax ? gasLimit : gasMax;
   const message = { sender, to, value, data, gas: allowed - before, gasPrice, accessList };
-  const outcome = await runInEvm(state, evmBlock(context), { ...message, warm: [] });
+  const { warm, refund: early } = delegate(state, transaction, rules.chainId);
+  const outcome = await runInEvm(state, evmBlock(context), { ...message, warm });
   const spent = before + outcome.gasUsed;
+  const refund = early + outcome.refund;
   const most = spent / REFUND_QUOTIENT;
-  const kept = spent - (outcome.refund < most ? outcome.refund : most);
+  const kept = spent - (refund < most ? refund : most);
   const floor = floorGas(data);
   const gasUsed = asGas(kept > floor ? kept : floor);
   change(sender, (gasLimit - gasUsed) * gasPrice, 0n);
   change(coinbase, gasUsed * gasPrice, 0n);
   const { logs, transfers } = outcome;
   return { succeeded: outcome.ended === 'well', gasUsed, logs, transfers };
+}
+
+/**
+ * EIP-7702: what was authorized stands, whatever becomes of the call. An entry that does not fit is
+ * passed over. `refund`: for accounts that are there already.
+ */
+function delegate(
+  state: Overlay,
+  { authorizationList }: SignedTransaction,
+  here: bigint,
+): { warm: Address[]; refund: bigint } {
+  const warm: Address[] = [];
+  let refund = 0n;
+  for (const authorization of authorizationList) {
+    const { chainId, address, nonce } = authorization;
+    if ((chainId !== 0n && chainId !== here) || nonce >= nonceMax) continue;
+    const authority = recoverAuthority(authorization);
+    // Nobody holds the key of a reserved address, as far as anybody knows.
+    if (authority === null || isReservedAddress(authority)) continue;
+    warm.push(authority);
+    const account = state.account(authority);
+    const code = codeAt(state, authority);
+    if (code.length > 0 && !isDelegation(code)) continue;
+    if ((account?.nonce ?? 0n) !== nonce) continue;
+    if (account !== null) refund += AUTHORIZATION_REFUND;
+    const codeHash =
+      address === ZERO_ADDRESS ? EMPTY_CODE_HASH : state.setCode(delegationTo(address));
+    state.changeAccount(authority, (old) => ({ ...old, nonce: nonce + 1n, codeHash }));
+  }
+  return { warm, refund };
 }
 
 function evmBlock({ rules, ...context }: LedgerContext): EvmBlock {

@@ -4,7 +4,7 @@
  * or destroy coin, or touch a reserved address.
  */
 import { assert } from '#src/lib/failure.ts';
-import { type Address, isReservedAddress } from '#src/types/address.ts';
+import { type Address, addressToBytes, isReservedAddress } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { asWei } from '#src/types/units.ts';
 import type { Transfer } from '../payments/dispatch.ts';
@@ -135,6 +135,6 @@ export function isDelegation(code: Uint8Array): boolean {
   return code.length === DELEGATION_BYTES && DELEGATION.every((byte, at) => code[at] === byte);
 }
 
-export function delegationTo(target: Uint8Array): Uint8Array {
-  return Uint8Array.of(...DELEGATION, ...target);
+export function delegationTo(target: Address): Uint8Array {
+  return Uint8Array.of(...DELEGATION, ...addressToBytes(target));
 }

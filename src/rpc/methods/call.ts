@@ -85,7 +85,8 @@ type Prepared = { readonly wanted: Call; readonly world: World; readonly native:
 /** A revert goes out in geth's manner: code 3, and the error's bytes, which libraries decode. */
 function callNative(wanted: Call, { contract, state, facts }: Native) {
   const { from: sender, value, data } = wanted;
-  const before = standardGas({ to: contract.address, data, accessList: wanted.accessList });
+  const { accessList } = wanted;
+  const before = standardGas({ to: contract.address, data, accessList, authorizationList: [] });
   const gas = (wanted.gas ?? transactionGasMax) - before;
   const message = { sender, to: contract, value, data, gas: gas > 0n ? gas : 0n };
   const result = runMessage(state, facts, message);
@@ -230,5 +231,6 @@ function fieldsOf({ to, value, data, accessList }: Call, chainId: bigint) {
   const none = asWei(0n);
   const fees = { maxFeePerGas: none, maxPriorityFeePerGas: none };
   const rest = { type: 2 as const, chainId, nonce: 0n, gasLimit: asGas(0n) };
-  return { ...rest, ...fees, to, value: asWei(value), data, accessList };
+  const authorizationList: [] = [];
+  return { ...rest, ...fees, to, value: asWei(value), data, accessList, authorizationList };
 }

@@ -1,13 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { encodeErrorResult, encodeFunctionData, keccak256, parseAbi } from 'viem';
+import { codeAt } from '#src/ledger/evm/evmState.ts';
 import { standardGas } from '#src/ledger/gas.ts';
 import { CONSORTIUM_REGISTRY, VALIDATOR_REGISTRY } from '#src/ledger/payments/addresses.ts';
 import { bytesToUint, uintToBytes } from '#src/lib/bytes.ts';
-import type { Address } from '#src/types/address.ts';
+import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
 import { createAddress } from '#src/types/createAddress.ts';
 import { hashToBytes, keccakHash } from '#src/types/hash.ts';
 import { timestampSeconds } from '#src/types/header.ts';
+import {
+  type Authorization,
+  signAuthorization,
+  type TransactionFields,
+} from '#src/types/transaction.ts';
 import { asGas, asWei } from '#src/types/units.ts';
 import { feeRecipient, initialBalance, people } from '../../chain/network.ts';
 import { compile } from '../../solidity.ts';
@@ -221,6 +227,65 @@ describe('contracts in blocks', () => {
     await world.block(world.call(bob, address, 'callOther', [to, unstake, 5n]));
     assert.deepEqual(answer(), refusal('NotPayable', selector));
     await world.close(address, VALIDATOR_REGISTRY);
+  });
+
+  it('7702: an account lends itself to code, pays with it, and takes it back', async () => {
+    const world = await World.create();
+    const address = await world.deploy(alice, probe);
+    const lend = (from: Person, target: Address, nonce: bigint, chainId = 0n) =>
+      signAuthorization({ chainId, address: target, nonce }, from.key);
+    const lending = (sender: Person, list: Authorization[], fields: Partial<TransactionFields>) =>
+      world.send(sender, address, '0x', { type: 4, authorizationList: list, ...fields });
+    const foreign = { ...lend(dora, address, 0n), s: 1n };
+    const list = [
+      lend(carol, address, 0n),
+      lend(bob, address, 1n, world.network.params.chainId),
+      lend(dora, address, 7n),
+      foreign,
+    ];
+    const transaction = lending(bob, list, {});
+    const [lent] = await world.block(transaction);
+    assert.ok(lent?.succeeded);
+    const code = (who: Address) => {
+      const state = world.chain.stateAfter(world.chain.head.hash) ?? assert.fail();
+      return Buffer.from(codeAt(state, who)).toString('hex');
+    };
+    const delegation = `ef0100${address.slice(2)}`;
+    assert.deepEqual(
+      [carol, bob, dora].map((one) => code(one.address)),
+      [delegation, delegation, ''],
+    );
+    assert.deepEqual(
+      [carol, bob, dora].map((one) => world.nonceOf(one)),
+      [1n, 2n, 0n],
+    );
+    // Two of three that are there give 12,500 back; it is what is used but for the call's own cost.
+    const used = lent.cumulativeGasUsed;
+    assert.ok(used > 21_000n + 4n * 25_000n - 2n * 12_500n && used < 121_000n, `${used}`);
+
+    const [paid] = await world.block(
+      world.call(alice, carol.address, 'spread', [[nobody], 5n]),
+      world.send(carol, bob.address, '0x', { nonce: world.nonceOf(carol), value: asWei(3n) }),
+    );
+    assert.ok(paid?.succeeded, 'her coin is paid by whoever calls, as her code allows');
+    assert.equal(world.balance(nobody), 5n);
+    const back = lending(alice, [lend(carol, ZERO_ADDRESS, world.nonceOf(carol))], {});
+    await world.block(back);
+    assert.equal(code(carol.address), '');
+    const failing = world.call(alice, address, 'refuse', [1n], {
+      type: 4,
+      authorizationList: [lend(carol, address, world.nonceOf(carol))],
+    });
+    const [failed] = await world.block(failing);
+    assert.equal(failed?.succeeded, false);
+    assert.equal(code(carol.address), delegation, 'it stands though the call failed');
+    const native = lending(alice, [lend(carol, ZERO_ADDRESS, world.nonceOf(carol))], {
+      to: CONSORTIUM_REGISTRY,
+    });
+    const [refused] = await world.block(native);
+    assert.equal(refused?.succeeded, false, 'a call without a selector');
+    assert.equal(code(carol.address), '');
+    await world.close(alice.address, bob.address, carol.address, nobody, feeRecipient);
   });
 
   it('a bare transfer to a contract runs it, on the budget of contracts', async () => {
