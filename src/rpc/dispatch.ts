@@ -14,6 +14,8 @@ import type { JsonObject, Params } from './params.ts';
 /** What a subscriber is to the methods: a WebSocket connection. */
 export type Session = {
   readonly subscriptions: Set<string>;
+  /** Whether it has much to read before it would see what is sent now. */
+  readonly isSlow: boolean;
   send(text: string): void;
 };
 

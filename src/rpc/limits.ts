@@ -30,6 +30,8 @@ export type RpcLimits = {
   readonly socketPingsPerIntervalMax: number;
   readonly pingIntervalMs: number;
   readonly subscriptionsPerSocketMax: number;
+  /** How far back a subscription may begin. */
+  readonly replayBlocksMax: number;
   readonly filtersMax: number;
   readonly filterLifetimeMs: number;
   readonly pendingHashesMax: number;
@@ -79,6 +81,7 @@ export const defaultRpcLimits: RpcLimits = {
   socketPingsPerIntervalMax: 300,
   pingIntervalMs: 30_000,
   subscriptionsPerSocketMax: 32,
+  replayBlocksMax: 100_000,
   filtersMax: 1_000,
   filterLifetimeMs: 300_000,
   pendingHashesMax: 16_384,

@@ -25,6 +25,7 @@ import { stateMethods } from './methods/state.ts';
 import { transactionMethods } from './methods/transactions.ts';
 import { ReceiptWaits } from './receiptWaits.ts';
 import { SocketSession } from './socket.ts';
+import { Streams } from './streams.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 export type RpcServerOptions = {
@@ -61,6 +62,7 @@ export class RpcServer {
   readonly #sockets: WebSocketServer;
   readonly #sessions = new Set<SocketSession>();
   readonly #subscriptions: Subscriptions;
+  readonly #streams: Streams;
   readonly #dispatcher: Dispatcher;
   readonly #door: DoorOptions;
   readonly #limits: RpcLimits;
@@ -84,6 +86,7 @@ export class RpcServer {
     this.#limits = limits;
     this.#log = log;
     this.#subscriptions = new Subscriptions(limits, log);
+    this.#streams = new Streams(backend, limits);
     const waits = new ReceiptWaits();
     const filters = new Filters(backend, limits);
     const methods = [
@@ -95,7 +98,7 @@ export class RpcServer {
       ...transactionMethods(backend),
       ...sendMethods(backend, waits, limits),
       ...logMethods(backend, filters, limits),
-      ...subscriptionMethods(this.#subscriptions),
+      ...subscriptionMethods(this.#subscriptions, this.#streams),
       ...mpbpMethods(backend, limits),
       ...proofMethods(backend, limits),
     ];
@@ -137,6 +140,7 @@ export class RpcServer {
     for (const end of this.#onClose.splice(0)) end();
     for (const session of this.#sessions) session.close();
     this.#subscriptions.close();
+    this.#streams.close();
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
@@ -155,6 +159,7 @@ export class RpcServer {
         // Who paid and waits comes first; watchers after.
         waits.onFinal(block, receipts);
         this.#subscriptions.onFinal(block, receipts);
+        this.#streams.onFinal(block, receipts);
       }),
       backend.onPending((transaction) => {
         filters.onPending(transaction.hash);
@@ -193,6 +198,7 @@ export class RpcServer {
     this.#sessions.add(session);
     session.onClose(() => {
       this.#sessions.delete(session);
+      this.#streams.removeAll(session);
       this.#subscriptions.removeAll(session);
     });
   }

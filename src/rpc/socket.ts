@@ -34,6 +34,10 @@ export class SocketSession implements Session {
     this.#socket.on('close', listener);
   }
 
+  get isSlow(): boolean {
+    return this.#socket.bufferedAmount > this.#limits.socketUnreadBytesMax / 4;
+  }
+
   send(text: string): void {
     const socket = this.#socket;
     if (socket.readyState !== WebSocket.OPEN) return;

@@ -1,10 +1,11 @@
 import type { Backend } from '../backend.ts';
-import type { Methods } from '../dispatch.ts';
+import type { Method, Methods, Session } from '../dispatch.ts';
 import { unknownMethod } from '../errors.ts';
 import type { Filters } from '../filters.ts';
 import type { RpcLimits } from '../limits.ts';
 import { readLogFilter, readRange, searchLogs } from '../logs.ts';
-import { readObject, readText } from '../params.ts';
+import { type Params, readObject, readText } from '../params.ts';
+import type { Streams } from '../streams.ts';
 import type { Subscriptions } from '../subscriptions.ts';
 
 export function logMethods(backend: Backend, filters: Filters, limits: RpcLimits): Methods {
@@ -31,27 +32,27 @@ export function logMethods(backend: Backend, filters: Filters, limits: RpcLimits
 }
 
 /** On a WebSocket only: over HTTP they are as unknown as any other name. */
-export function subscriptionMethods(subscriptions: Subscriptions): Methods {
+export function subscriptionMethods(subscriptions: Subscriptions, streams: Streams): Methods {
+  const remove = ([id]: Params, session: Session) => {
+    const name = readText(id, 0);
+    return streams.remove(name, session) || subscriptions.remove(name, session);
+  };
   return [
-    [
-      'eth_subscribe',
-      {
-        paramsMax: 2,
-        run: (params, session) => {
-          if (session === null) throw unknownMethod('eth_subscribe');
-          return subscriptions.add(params, session);
-        },
-      },
-    ],
-    [
-      'eth_unsubscribe',
-      {
-        paramsMax: 1,
-        run: ([id], session) => {
-          if (session === null) throw unknownMethod('eth_unsubscribe');
-          return subscriptions.remove(readText(id, 0), session);
-        },
-      },
-    ],
+    overSocket('eth_subscribe', 2, (params, session) => subscriptions.add(params, session)),
+    overSocket('eth_unsubscribe', 1, remove),
+    overSocket('mpbp_subscribe', 3, (params, session) => streams.add(params, session)),
+    overSocket('mpbp_unsubscribe', 1, remove),
   ];
+}
+
+function overSocket(
+  name: string,
+  paramsMax: number,
+  act: (params: Params, session: Session) => unknown,
+): readonly [string, Method] {
+  const run: Method['run'] = (params, session) => {
+    if (session === null) throw unknownMethod(name);
+    return act(params, session);
+  };
+  return [name, { paramsMax, run }];
 }
