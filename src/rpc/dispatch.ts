@@ -57,6 +57,10 @@ export class Dispatcher {
     this.#log = log;
   }
 
+  get names(): Iterable<string> {
+    return this.#methods.keys();
+  }
+
   get isBusy(): boolean {
     return this.#inFlight >= this.#limits.callsInFlightMax;
   }

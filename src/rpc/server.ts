@@ -15,6 +15,7 @@ import { type DoorOptions, isOriginAllowed, judgeCaller, onRequest, pathOf } fro
 import { defaultRpcLimits, type RpcLimits } from './limits.ts';
 import { blockMethods } from './methods/blocks.ts';
 import { callMethods } from './methods/call.ts';
+import { discoverMethod } from './methods/discover.ts';
 import { logMethods, subscriptionMethods } from './methods/events.ts';
 import { feeMethods } from './methods/fees.ts';
 import { mpbpMethods } from './methods/mpbp.ts';
@@ -102,6 +103,8 @@ export class RpcServer {
       ...mpbpMethods(backend, limits),
       ...proofMethods(backend, limits),
     ];
+    const names = () => this.#dispatcher.names;
+    methods.push(discoverMethod(backend.clientVersion, names));
     this.#dispatcher = new Dispatcher(methods, limits, log);
     const hosts = new Set(options.hosts.map((host) => host.toLowerCase()));
     const origins = new Set(options.origins);
