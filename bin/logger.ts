@@ -62,7 +62,7 @@ export function logMetric(log: Log): (metric: Metric) => void {
           validator: metric.signer,
         });
       case 'nullify':
-        nullified.tell({ why: metric.why });
+        nullified.tell({ why: metric.why, leader: metric.leader });
         return log.info('view given up', {
           view: metric.view,
           leader: metric.leader,

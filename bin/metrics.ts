@@ -5,6 +5,9 @@ import type { Backend } from '#src/rpc/backend.ts';
 
 /** Milliseconds between two looks at the event loop; what it measures is late by as much. */
 const loopResolutionMs = 10;
+const finalityBucketsSeconds = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10];
+/** An older block was not waited for: the node was away. */
+const finalityMsMax = 60_000;
 const syncBucketsSeconds = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10];
 
 /**
@@ -87,13 +90,19 @@ export class Metrics {
   #count(): void {
     const blocks = this.#counter('mpbp_blocks_final_total', 'blocks made final');
     const payments = this.#counter('mpbp_payments_final_total', 'payments made final');
-    const views = this.#counter('mpbp_views_nullified_total', 'views given up', 'why');
+    const views = this.#counter('mpbp_views_nullified_total', 'given up', 'why', 'leader');
     const calls = this.#counter('mpbp_rpc_answers_total', 'ok, or the error code', 'outcome');
     const refused = this.#counter('mpbp_payments_refused_total', 'by refusal', 'code');
     const lines = this.#counter('mpbp_log_lines_total', 'lines of the log', 'level');
     const unseen = this.#counter('mpbp_unhandled_errors_total', 'survived, uncaught', 'kind');
     const halts = this.#counter('mpbp_event_loop_stalls_total', 'turns of 2 s and more');
     const broken = this.#counter('mpbp_disk_errors_total', 'writes that failed', 'log');
+    const finality = new Histogram({
+      name: 'mpbp_finality_seconds',
+      help: "from a block's timestamp until it was final here",
+      buckets: finalityBucketsSeconds,
+      registers: [this.#registry],
+    });
     const disk = new Histogram({
       name: 'mpbp_disk_sync_seconds',
       help: 'until the disk had it',
@@ -102,11 +111,13 @@ export class Metrics {
       registers: [this.#registry],
     });
     this.#onClose.push(
-      this.#backend.onFinal(({ transactions }) => {
+      this.#backend.onFinal(({ header, transactions }) => {
         blocks.inc();
         payments.inc(transactions.length);
+        const ms = Date.now() - header.consensus.timestampMs;
+        if (ms < finalityMsMax) finality.observe(Math.max(0, ms) / 1_000);
       }),
-      nullified.watch(({ why }) => views.inc({ why })),
+      nullified.watch(({ why, leader }) => views.inc({ why, leader })),
       answers.watch(({ outcome, refusal }) => {
         calls.inc({ outcome });
         if (refusal !== null) refused.inc({ code: refusal });

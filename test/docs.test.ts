@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
+import { Metrics } from '../bin/metrics.ts';
+import { FakeBackend } from './rpc/fakeBackend.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -26,4 +28,27 @@ it('docs/consensus.md names tests that exist, for each of the 42 failures', () =
     }
   }
   assert.ok(named >= 35, `${named} tests named`);
+});
+
+/** A panel of a metric that is not there stays empty, and an alarm on one never rings. */
+it('docs/monitoring names metrics that a node has', async () => {
+  const backend = new FakeBackend([]);
+  const metrics = new Metrics(backend);
+  const known = new Set((await metrics.text()).match(/^# TYPE (\w+)/gm)?.map((l) => l.slice(7)));
+  metrics.close();
+  const dir = join(root, 'docs', 'monitoring');
+  let named = 0;
+  for (const file of ['grafana.json', 'alerts.yml']) {
+    const text = readFileSync(join(dir, file), 'utf8');
+    for (const [name] of text.matchAll(/\b(?:mpbp|process|nodejs)_[a-z_]*[a-z]\b(?![-.])/g)) {
+      const metric = name.replace(/_bucket$/, '');
+      assert.ok(known.has(metric), `${file} names ${name}`);
+      named++;
+    }
+  }
+  assert.ok(named >= 30, `${named} metrics named`);
+  const { panels } = JSON.parse(readFileSync(join(dir, 'grafana.json'), 'utf8')) as {
+    panels: { title: string; targets: { expr: string }[] }[];
+  };
+  for (const { title, targets } of panels) assert.ok(targets.length > 0, title);
 });

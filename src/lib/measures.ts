@@ -43,5 +43,5 @@ export const logLines = new Measure<{ level: string }>('log');
 /** How long no turn of the event loop ended. */
 export const stalls = new Measure<{ ms: number }>('stall');
 
-/** A view that was given up. */
-export const nullified = new Measure<{ why: string }>('nullified');
+/** A view that was given up; its leader by position in the validator set. */
+export const nullified = new Measure<{ why: string; leader: number }>('nullified');
