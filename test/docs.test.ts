@@ -40,7 +40,7 @@ it('docs/monitoring names metrics that a node has', async () => {
   let named = 0;
   for (const file of ['grafana.json', 'alerts.yml']) {
     const text = readFileSync(join(dir, file), 'utf8');
-    for (const [name] of text.matchAll(/\b(?:mpbp|process|nodejs)_[a-z_]*[a-z]\b(?![-.])/g)) {
+    for (const [name] of text.matchAll(/\b(?:mpbp|process|nodejs)_[a-z0-9_]*[a-z]\b(?![-.])/g)) {
       const metric = name.replace(/_bucket$/, '');
       assert.ok(known.has(metric), `${file} names ${name}`);
       named++;
