@@ -33,7 +33,12 @@ const ownRows = ({ sender, blockNumber, legacy }: Facts): readonly Row[] => [
   ['mpbp_nodeStatus'],
 ];
 
-const gas = { maxPriorityFeePerGas: asWei(0n), gasLimit: asGas(200_000n), accessList: [] };
+const gas = {
+  maxPriorityFeePerGas: asWei(0n),
+  gasLimit: asGas(200_000n),
+  accessList: [],
+  authorizationList: [],
+};
 const topic = keccakHash(utf8('Loud()'));
 /** A contract that logs once, whatever it is called with: PUSH32 topic, PUSH0 twice, LOG1, STOP. */
 const loudRuntime = concatBytes(bytesOf('0x7f'), bytesOf(topic), bytesOf('0x5f5fa100'));
