@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=16
 /** The entry. What is compiled at the first start is kept, which halves the time of the later ones. */
 import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';

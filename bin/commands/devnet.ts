@@ -192,7 +192,7 @@ function clear(dir: string): void {
 function startNode(dataDir: string, index: number, options: Options): ChildProcess {
   const log = openSync(join(dataDir, 'node.log'), 'a', 0o600);
   const program = join(import.meta.dirname, '..', 'mpbp.ts');
-  const args = [program, 'start', '--data-dir', dataDir];
+  const args = [...nodeFlags, program, 'start', '--data-dir', dataDir];
   args.push('--rpc.port', `${options.rpcPort + index}`);
   args.push('--p2p.listen', `/ip4/127.0.0.1/tcp/${options.p2pPort + index}`);
   // Each would count all cores as its own.

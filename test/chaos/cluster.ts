@@ -16,6 +16,7 @@ import { parseGenesis } from '#src/types/genesis.ts';
 import type { Validator } from '#src/types/validatorSet.ts';
 import { createChain } from '../../bin/commands/init.ts';
 import { createDataDir } from '../../bin/dataDir.ts';
+import { nodeFlags } from '../../bin/nodeFlags.ts';
 import { createNodeKeys } from '../../bin/nodeKeys.ts';
 import { reservePorts } from '../ports.ts';
 import { FaultyNet } from './faultyProxy.ts';
@@ -160,7 +161,8 @@ export class Cluster {
   start(index: number): void {
     const member = this.#member(index);
     const log = openSync(join(this.dir, `node${index}.log`), 'a', 0o600);
-    const args = [program, 'start', '--data-dir', member.dir, '--log.level', 'info'];
+    const args: string[] = [...nodeFlags, program, 'start', '--data-dir', member.dir];
+    args.push('--log.level', 'info');
     args.push('--rpc.port', `${member.rpcPort}`, '--p2p.allow', this.#options.observer);
     args.push('--p2p.listen', `/ip4/127.0.0.1/tcp/${member.p2pPort}`);
     if (this.#options.operator) args.push('--operator.port', new URL(member.metrics).port);
