@@ -11,6 +11,7 @@ import { wholeNumber } from '../arguments.ts';
 import { Client } from '../client.ts';
 import { createDataDir, isEmptyDir, makeDir, resolveDataDir } from '../dataDir.ts';
 import { listWallets, writeWallet } from '../keystoreFolder.ts';
+import { nodeFlags } from '../nodeFlags.ts';
 import { createNodeKeys, writePrivate } from '../nodeKeys.ts';
 import { createChain } from './init.ts';
 
