@@ -14,6 +14,7 @@ import { type Hash, hashFromBytes } from './hash.ts';
 import {
   blockBytesMax,
   dialAddressesMax,
+  evmWorstMsPerMillionGas,
   genesisAllocMax,
   genesisBytesMax,
   genesisMembersMax,
@@ -151,7 +152,7 @@ export function genesisToJson(genesis: Genesis): Record<string, unknown> {
 }
 
 /** What is legal and still worth a second thought. */
-export function genesisWarnings({ validators, members }: Genesis): string[] {
+export function genesisWarnings({ config, validators, members }: Genesis): string[] {
   const total = validators.reduce((sum, { stake }) => sum + stake, 0n);
   const warnings: string[] = [];
   const byMember = new Map<string, bigint>();
@@ -173,6 +174,12 @@ export function genesisWarnings({ validators, members }: Genesis): string[] {
     if (other !== id) {
       warnings.push(`members ${other} and ${id} have one admin: it votes for ${other} only`);
     }
+  }
+  const { evmLaneGasLimit, timers } = config;
+  const worstMs = (Number(evmLaneGasLimit) / 1e6) * evmWorstMsPerMillionGas;
+  if (worstMs > timers.advanceMs / 4) {
+    const most = Math.floor((timers.advanceMs / 4 / evmWorstMsPerMillionGas) * 1e6);
+    warnings.push(`contracts may hold up a view: evmLaneGasLimit should be at most ${most}`);
   }
   return warnings;
 }
@@ -251,7 +258,7 @@ function readConfig(json: Json): Genesis['config'] {
     hardfork,
     baseFeePerGas: asWei(number('baseFeePerGas', 10_000_000n, 1n, 1n << 64n)),
     paymentLaneGasLimit: asGas(number('paymentLaneGasLimit', 210_000_000n, 21_000n, gasMax)),
-    evmLaneGasLimit: asGas(number('evmLaneGasLimit', 2_000_000n, 21_000n, gasMax)),
+    evmLaneGasLimit: asGas(number('evmLaneGasLimit', 1_000_000n, 21_000n, gasMax)),
     paymentLaneBytesMax: Number(number('paymentLaneBytesMax', 1_500_000n, 1_024n, bytesMax)),
     heartbeatMs,
     epochBlocksMin: Number(number('epochBlocksMin', 10n, 1n, 1_000_000n)),

@@ -4,6 +4,11 @@
 export const transactionBytesMax = 128 * 1024;
 /** Addresses and keys together in one transaction. */
 export const accessListEntriesMax = 1024;
+/**
+ * How long a million gas of the slowest contract code takes (`npm run bench:evm`): a block's may take
+ * a quarter of a view.
+ */
+export const evmWorstMsPerMillionGas = 125;
 /** EIP-7702: each is a signature to recover. */
 export const authorizationsMax = 64;
 /** EIP-7825 (Osaka). */

@@ -50,7 +50,7 @@ export class TinyNetwork {
       feeRecipient: at === 3 ? people[0]?.address : feeRecipient,
     }));
     this.genesisText = JSON.stringify({
-      config: { chainId: `${chainId}`, baseFeePerGas: 10 },
+      config: { chainId: `${chainId}`, baseFeePerGas: 10, evmLaneGasLimit: 2_000_000 },
       timestamp,
       members: validators.map(({ memberId }) => ({ id: memberId, name: memberId })),
       validators,

@@ -16,6 +16,7 @@ import type { Address as LibraryAddress } from '@ethereumjs/util';
 import { keccak256 } from '#src/crypto/keccak.ts';
 import { recover } from '#src/crypto/secp256k1.ts';
 import { EMPTY_BYTES } from '#src/lib/bytes.ts';
+import { assert } from '#src/lib/failure.ts';
 import { type Address, isReservedAddress } from '#src/types/address.ts';
 import { hashToBytes } from '#src/types/hash.ts';
 import type { Log } from '#src/types/receipt.ts';
@@ -24,6 +25,7 @@ import { contractAt } from '../payments/contracts.ts';
 import { refuseDelegated, runMessage, type Transfer } from '../payments/dispatch.ts';
 import type { Overlay } from '../state/overlay.ts';
 import { EvmState } from './evmState.ts';
+import { fastOpcodes } from './fastOpcodes.ts';
 import { precompilePrices } from './precompilePrices.ts';
 import {
   addressOf,
@@ -104,6 +106,11 @@ class Machine extends EVM {
       const times = precompilePrices.get(`0x${address}` as Address);
       if (times === undefined) this._precompiles.delete(address);
       else if (times !== 1n) this._precompiles.set(address, repriced(code, times));
+    }
+    for (const [opcode, run] of fastOpcodes) {
+      const entry = this._opcodeMap[opcode];
+      assert(entry !== undefined, 'the library knows the opcode');
+      entry.opHandler = run as unknown as OpHandler;
     }
   }
 
@@ -225,6 +232,7 @@ class Machine extends EVM {
   }
 }
 
+type OpHandler = EVM['_opcodeMap'][number]['opHandler'];
 type LibraryError = ConstructorParameters<typeof EVMError>[0];
 
 const FAILED = {

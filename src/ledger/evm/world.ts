@@ -23,6 +23,8 @@ export type EvmBlock = BlockFacts & {
   blockHash(height: Height): Hash | null;
 };
 
+const ADDRESS_MASK = (1n << 160n) - 1n;
+
 /** State and chain as the library asks for them: promises, and its own classes. */
 export class World {
   #state: EvmState | null = null;
@@ -93,6 +95,12 @@ export class World {
 
   async getCode(address: LibraryAddress): Promise<Uint8Array> {
     return this.guard(() => this.state.code(addressOf(address)));
+  }
+
+  /** By an address as it lies on the stack. */
+  codeOfWord(word: bigint): Uint8Array {
+    const address = `0x${(word & ADDRESS_MASK).toString(16).padStart(40, '0')}` as Address;
+    return this.guard(() => this.state.code(address));
   }
 
   async getCodeSize(address: LibraryAddress): Promise<number> {
