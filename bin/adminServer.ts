@@ -10,6 +10,7 @@ import type { Log } from '#src/lib/log.ts';
 import type { LevelShelf } from '#storage/levelShelf.ts';
 import { writeBackup } from './backup.ts';
 import type { DataDir } from './dataDir.ts';
+import type { NodeAudit } from './nodeAudit.ts';
 import { Lines } from './signerProtocol.ts';
 import { answers } from './signerServer.ts';
 
@@ -35,19 +36,26 @@ export class AdminServer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   readonly #backup: () => AsyncIterable<Uint8Array>;
+  readonly #audit: NodeAudit;
   readonly #log: Log;
 
-  private constructor(backup: () => AsyncIterable<Uint8Array>, log: Log) {
+  private constructor(backup: () => AsyncIterable<Uint8Array>, audit: NodeAudit, log: Log) {
     this.#backup = backup;
+    this.#audit = audit;
     this.#log = log;
     this.#server = createServer((socket) => this.#serve(socket));
     this.#server.maxConnections = socketsMax;
   }
 
   /** The database's lock says that nobody else listens there. */
-  static async open(dir: DataDir, shelf: LevelShelf, log: Log): Promise<AdminServer> {
+  static async open(
+    dir: DataDir,
+    shelf: LevelShelf,
+    audit: NodeAudit,
+    log: Log,
+  ): Promise<AdminServer> {
     const path = adminSocket(dir.path);
-    const admin = new AdminServer(() => writeBackup(shelf, dir.networkId), log);
+    const admin = new AdminServer(() => writeBackup(shelf, dir.networkId), audit, log);
     if (Buffer.byteLength(path) > pathBytesMax) {
       log.warn('no backup while running: path too long', { path, bytesMax: pathBytesMax });
       return admin;
@@ -88,7 +96,9 @@ export class AdminServer {
         await new Promise<void>((resolve) => socket.write(bytes, () => resolve()));
       }
       socket.end();
-      this.#log.info('backup sent', { bytes: socket.bytesWritten });
+      const bytes = socket.bytesWritten;
+      this.#log.info('backup sent', { bytes });
+      await this.#audit.tell('backup', { bytes });
     } catch (error) {
       // Without an end it is no backup, and whoever reads it says so.
       this.#log.error('backup failed', { error: String(error) });

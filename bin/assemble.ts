@@ -26,6 +26,7 @@ import { Intake } from './intake.ts';
 import { ledgerPort } from './ledgerPort.ts';
 import { logMetric } from './logger.ts';
 import { netPort, relayNet } from './netPort.ts';
+import type { NodeAudit } from './nodeAudit.ts';
 import type { NodeKeys } from './nodeKeys.ts';
 import { Peers, touchesMembership } from './peers.ts';
 import { openRoom } from './room.ts';
@@ -47,10 +48,11 @@ export async function assemble(options: {
   /** The operator answers for it that the journal lacks no signature. */
   acceptJournal: boolean;
   config: Config;
+  audit: NodeAudit;
   log: Log;
   onFatal(error: Error): void;
 }): Promise<Node> {
-  const { dir, keys, signers, senders, config, log, onFatal } = options;
+  const { dir, keys, signers, senders, config, audit, log, onFatal } = options;
   const params = chainOf(dir.genesis);
   const room = openRoom(dir, config, log, () => ({ engine, network }));
   const shelf = await LevelShelf.open(dir.chain, { room, onBroken: onFatal });
@@ -126,7 +128,7 @@ export async function assemble(options: {
   const shown = { chain, pool, engine, network, feed, evidence, signers, pending, room };
   const backend = makeBackend({ ...shown, submit: (raw) => intake.submit(raw) });
   const surfaces = await Surfaces.open({ dataDir: dir.path, config, backend, network, room, log });
-  const admin = await AdminServer.open(dir, shelf, log.child('admin'));
+  const admin = await AdminServer.open(dir, shelf, audit, log.child('admin'));
   return {
     rpcPort: surfaces.port,
     peerId: network.peerId,

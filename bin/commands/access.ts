@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Command } from 'commander';
 import { EXIT, UserError } from '#src/lib/failure.ts';
+import { AuditLog } from '#storage/auditLog.ts';
 import { accessPath, makeKey, readAccess, type StoredKey, writeAccess } from '../accessFile.ts';
 import { resolveDataDir } from '../dataDir.ts';
 import { makeOutput, table } from '../output.ts';
@@ -47,7 +48,7 @@ export function accessCommand(): Command {
   return access;
 }
 
-function create(name: string, options: NewOptions): void {
+async function create(name: string, options: NewOptions): Promise<void> {
   const dir = existing(options.dataDir);
   const keys = readAccess(dir);
   if (keys.some((key) => key.name === name)) {
@@ -64,6 +65,7 @@ function create(name: string, options: NewOptions): void {
     methods: options.methods === undefined ? null : options.methods.split(','),
     unitsPerSecond: rate === undefined ? null : Number(rate),
   });
+  await new AuditLog(dir).append('access new', shown(stored));
   writeAccess(dir, [...keys, stored]);
   const lines = [
     key,
@@ -88,13 +90,14 @@ function list(options: Options): void {
   makeOutput(options.json).result(keys.map(shown), rows.length === 0 ? none : table(rows));
 }
 
-function revoke(name: string, options: Options): void {
+async function revoke(name: string, options: Options): Promise<void> {
   const dir = existing(options.dataDir);
   const keys = readAccess(dir);
   const left = keys.filter((key) => key.name !== name);
   if (left.length === keys.length) {
     throw new UserError(EXIT.usage, `no key of ${name} in ${accessPath(dir)}`);
   }
+  await new AuditLog(dir).append('access revoke', { name });
   writeAccess(dir, left);
   makeOutput(options.json).result({ revoked: name }, `the key of ${name} is no longer valid`);
 }

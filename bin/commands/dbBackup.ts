@@ -14,6 +14,7 @@ import { dirname, resolve } from 'node:path';
 import { Command } from 'commander';
 import { chainOf } from '#src/chain/genesisChain.ts';
 import { assert, EXIT, isDamage, UserError } from '#src/lib/failure.ts';
+import { AuditLog } from '#storage/auditLog.ts';
 import { ShelfChainStore } from '#storage/chainStore.ts';
 import { LevelShelf, markPath } from '#storage/levelShelf.ts';
 import { SCHEMA_VERSION } from '#storage/tables.ts';
@@ -56,13 +57,16 @@ async function backup(text: string, options: { out: string; json: boolean }): Pr
   if (existsSync(out)) throw new UserError(EXIT.cannotCreate, `${out} is there already`);
   const part = `${out}.part`;
   try {
-    const chunks = (await isRunning(path)) ? fromNode(path) : fromStopped(dir);
+    const isRunningNode = await isRunning(path);
+    const chunks = isRunningNode ? fromNode(path) : fromStopped(dir);
     await writeFile(part, chunks, 'backup');
     // Read back from the disk: what does not come out again is no backup.
     const end = await verify(part, out);
     renameSync(part, out);
     syncDir(dirname(out));
     const { size } = statSync(out);
+    // A node that runs has written it down itself.
+    if (!isRunningNode) await new AuditLog(path).append('backup', { file: out, bytes: size });
     const rows = [
       ['backup', out],
       ['height', end.height],
@@ -156,6 +160,7 @@ async function restore(text: string, options: { dataDir: string; json: boolean }
     renameSync(markPath(fresh), markPath(dir.chain));
     syncDir(path);
     const { height, stateRoot } = report;
+    await new AuditLog(path).append('restore', { file: text, height: `${height}`, stateRoot });
     const rows = [
       ['restored', path],
       ['height', `${height}`],

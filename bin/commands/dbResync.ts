@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { chainOf } from '#src/chain/genesisChain.ts';
 import { isDamage } from '#src/lib/failure.ts';
+import { AuditLog } from '#storage/auditLog.ts';
 import { ShelfChainStore } from '#storage/chainStore.ts';
 import { refuseLocked } from '#storage/levelErrors.ts';
 import { LevelShelf, markPath } from '#storage/levelShelf.ts';
@@ -58,6 +59,7 @@ async function resync(text: string, options: Options): Promise<void> {
     rmSync(markPath(dir.chain), { force: true });
     await createChain(dir);
   }
+  await new AuditLog(path).append('resync', { mended, aside, isChainLost });
   const found = [...mended, ...journals.map(({ what }) => what), ...(chainDamage ?? [])];
   const lines = [
     ...(found.length === 0 ? ['nothing was damaged'] : found.map((what) => `damaged: ${what}`)),

@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { toHex } from '#src/lib/bytes.ts';
+import { AuditLog } from '#storage/auditLog.ts';
 import { resolveDataDir } from '../dataDir.ts';
 import { createNodeKeys, openNodeKeys, publicKeysOf } from '../nodeKeys.ts';
 import { makeOutput, table } from '../output.ts';
@@ -20,7 +21,9 @@ export function keysCommand(): Command {
       const path = resolveDataDir(options.dataDir);
       const file = options.passwordFile;
       const password = file === undefined ? null : await readPassword({ file, prompt: '' });
-      show(await createNodeKeys(path, password), options.json);
+      const made = await createNodeKeys(path, password);
+      await new AuditLog(path).append('keys new', made);
+      show(made, options.json);
     });
   keys
     .command('list')
@@ -43,6 +46,8 @@ export function keysCommand(): Command {
     .action(async (options: Options) => {
       const path = resolveDataDir(options.dataDir);
       const opened = await openNodeKeys(path, options.passwordFile ?? null);
+      // Written down first: a key that left without a record would be the worse failure.
+      await new AuditLog(path).append('keys export', { ...(await publicKeysOf(opened)) });
       const [own = new Uint8Array(0), ...others] = opened.consensusSeeds;
       const seeds = {
         consensusSeed: toHex(own),

@@ -1,14 +1,16 @@
 import { Command } from 'commander';
 import { isLinkFailure } from '#p2p/linkFailure.ts';
+import { toHex } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import { uncaught } from '#src/lib/measures.ts';
 import { addSettings, settingsOf } from '../arguments.ts';
 import type { Node } from '../assemble.ts';
-import { loadConfig } from '../config.ts';
+import { type Effective, loadConfig } from '../config.ts';
 import { openCrypto } from '../crypto.ts';
 import { openDataDir, resolveDataDir, withRemedy } from '../dataDir.ts';
 import { makeLog } from '../logger.ts';
+import { checkAuditLog, NodeAudit, settingsChanged, settingsShown } from '../nodeAudit.ts';
 import { openNodeKeys } from '../nodeKeys.ts';
 import { RemoteSigner } from '../remoteSigner.ts';
 import { localSigners } from '../signers.ts';
@@ -39,7 +41,8 @@ export function startCommand(): Command {
 async function start(options: StartOptions): Promise<void> {
   const path = resolveDataDir(options.dataDir);
   const dir = openDataDir(path);
-  const { config } = loadConfig(path, settingsOf(options));
+  const effective = loadConfig(path, settingsOf(options));
+  const { config } = effective;
   const log = makeLog(config);
   guardProcess(log, path);
   startWatchdog(log);
@@ -60,11 +63,22 @@ async function start(options: StartOptions): Promise<void> {
       : await RemoteSigner.open(socket, log.child('signer'));
   const onFatal = (error: Error) => die(log, path, error);
   const acceptJournal = options.acceptLostJournal;
-  const parts = { dir, keys, signers, senders, config, log, onFatal, acceptJournal };
+  const audit = new NodeAudit(path, log.child('audit'));
+  checkAuditLog(path, log.child('audit'));
+  const parts = { dir, keys, signers, senders, config, audit, log, onFatal, acceptJournal };
   const node = await assemble(parts).catch((error: unknown) => {
     throw withRemedy(path, error);
   });
-  stopOnSignals(node, log);
+  stopOnSignals(node, audit, log);
+  await tellStart(path, audit, effective, {
+    version: VERSION,
+    network: dir.networkId,
+    height: node.chain.head.header.height.toString(),
+    consensusKeys: signers.map(({ publicKey }) => toHex(publicKey)),
+    signer: socket === '' ? 'this process' : socket,
+    peerId: node.peerId,
+    acceptLostJournal: acceptJournal,
+  });
   log.info('node started', {
     version: VERSION,
     height: node.chain.head.header.height,
@@ -72,6 +86,19 @@ async function start(options: StartOptions): Promise<void> {
     peerId: node.peerId,
     network: dir.networkId,
   });
+}
+
+/** After the node has the directory's lock: a second one that is refused did not start. */
+async function tellStart(
+  path: string,
+  audit: NodeAudit,
+  effective: Effective,
+  facts: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const settings = settingsShown(effective);
+  const changed = settingsChanged(path, settings);
+  if (changed !== null) await audit.tell('settings changed', changed);
+  await audit.tell('start', { ...facts, settings });
 }
 
 /** Our own bug, or a broken disk: better to stop than to continue wrong. */
@@ -97,14 +124,15 @@ function guardProcess(log: Log, path: string): void {
   process.on('unhandledRejection', (reason) => die(log, path, reason));
 }
 
-function stopOnSignals(node: Node, log: Log): void {
+function stopOnSignals(node: Node, audit: NodeAudit, log: Log): void {
   let stopping = false;
   const stop = (signal: string) => {
     if (stopping) process.exit(EXIT.ok);
     stopping = true;
     log.info('stopping', { signal });
     setTimeout(() => process.exit(EXIT.io), stopTimeoutMs).unref();
-    node.stop().then(
+    const stopped = node.stop().then(() => audit.tell('stop', { signal }));
+    stopped.then(
       () => process.exit(EXIT.ok),
       (error: unknown) => {
         log.error('stop failed', { reason: String(error) });

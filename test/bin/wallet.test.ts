@@ -1,52 +1,20 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { decryptKeystoreJson, encryptKeystoreJson, verifyMessage, verifyTypedData } from 'ethers';
 import { EXIT } from '#src/lib/failure.ts';
+import { Program } from './program.ts';
 
-const program = join(import.meta.dirname, '..', '..', 'bin', 'mpbp.ts');
 const root = mkdtempSync(join(tmpdir(), 'mpbp-wallet-'));
 const at = (...names: string[]) => join(root, ...names);
 after(() => rmSync(root, { recursive: true, force: true }));
 
-type Result = { code: number | null; stdout: string; stderr: string };
-const runMsMax = 60_000;
-
-async function run(...args: readonly string[]): Promise<Result> {
-  const child = spawn(process.execPath, [program, ...args], {
-    cwd: root,
-    env: { PATH: process.env.PATH ?? '', HOME: root },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: runMsMax,
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    stdout += chunk.toString();
-  });
-  child.stderr.on('data', (chunk: Buffer) => {
-    stderr += chunk.toString();
-  });
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  return { code, stdout, stderr };
-}
-
-async function json<T>(...args: readonly string[]): Promise<T> {
-  const { code, stdout, stderr } = await run(...args, '--json');
-  assert.equal(code, EXIT.ok, `mpbp ${args.join(' ')}: ${stderr}`);
-  return JSON.parse(stdout) as T;
-}
-
-async function fails(code: number, text: RegExp, ...args: readonly string[]): Promise<void> {
-  const result = await run(...args);
-  const shown = `mpbp ${args.join(' ')}: exit ${result.code}\n${result.stdout}${result.stderr}`;
-  assert.match(result.stdout + result.stderr, text, shown);
-  assert.equal(result.code, code, shown);
-  assert.doesNotMatch(shown, /\n\s+at |internal error/);
-}
+const mpbp = new Program(root);
+const run = mpbp.run.bind(mpbp);
+const fails = mpbp.fails.bind(mpbp);
+const json = <T>(...args: readonly string[]) => mpbp.json<T>(...args);
 
 function privateFile(name: string, text: string): string {
   writeFileSync(at(name), text, { mode: 0o600 });

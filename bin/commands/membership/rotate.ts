@@ -5,6 +5,7 @@
 import { ed25519PublicKey } from '#src/crypto/ed25519.ts';
 import { toHex } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
+import { AuditLog } from '#storage/auditLog.ts';
 import type { Client } from '../../client.ts';
 import { createNextKey, openNextKey, openNodeKeys, promoteNextKey } from '../../nodeKeys.ts';
 import { registry } from './contract.ts';
@@ -29,6 +30,7 @@ export async function rotateStep(session: Session, plan: RotatePlan): Promise<bo
   const next = await openNextKey(dataDir, keysPassword);
   if (next === null) {
     const made = toHex(ed25519PublicKey(await createNextKey(dataDir, keysPassword)));
+    await new AuditLog(dataDir).append('consensus key made', { consensusKey: made });
     const todo = 'next: restart the node, which then holds both keys, and run this command again';
     report.say(`made a second consensus key, ${made}; ${todo}`, { nextKey: made, step: 'made' });
     return false;
@@ -48,6 +50,7 @@ export async function rotateStep(session: Session, plan: RotatePlan): Promise<bo
   if (isAsked && (inForce === null || inForce.consensusKey === key)) {
     const [first] = consensusSeeds;
     const old = promoteNextKey(dataDir, first ?? next);
+    await new AuditLog(dataDir).append('consensus key rotated', { consensusKey: key, old });
     report.say(`validator ${index} has the key ${key}; the old one is kept in ${old}`, {
       ...{ index, consensusKey: key, step: 'done' },
     });
