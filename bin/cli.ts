@@ -6,6 +6,7 @@ import { auditCommand } from './commands/audit.ts';
 import { configCommand } from './commands/config.ts';
 import { dbCommand } from './commands/db.ts';
 import { devnetCommand } from './commands/devnet.ts';
+import { doctorCommand } from './commands/doctor.ts';
 import { genesisCommand } from './commands/genesis.ts';
 import { historyCommand } from './commands/history.ts';
 import { initCommand } from './commands/init.ts';
@@ -42,6 +43,7 @@ const commands = [
   historyCommand(),
   auditCommand(),
   dbCommand(),
+  doctorCommand(),
 ];
 for (const command of commands) program.addCommand(command);
 strict(program);

@@ -1,6 +1,6 @@
 import type { Log } from '#src/lib/log.ts';
 import { AuditLog, lastAct, readAuditLog } from '#storage/auditLog.ts';
-import { type Effective, settingNames } from './config.ts';
+import { type Effective, type SettingName, settingNames } from './config.ts';
 
 type Detail = Readonly<Record<string, unknown>>;
 
@@ -47,6 +47,11 @@ export function settingsShown({ config, origins }: Effective): Record<string, st
     if (origins[name] !== 'default') shown[name] = Array.isArray(value) ? value.join() : `${value}`;
   }
   return shown;
+}
+
+/** Those that `mpbp.toml` does not say: of this start's flags and environment. */
+export function settingsGiven({ origins }: Effective): SettingName[] {
+  return settingNames.filter((name) => ['flag', 'environment'].includes(origins[name]));
 }
 
 /** `name: [before, after]` against the start before this one; null: as before, or the first. */

@@ -10,7 +10,13 @@ import { type Effective, loadConfig } from '../config.ts';
 import { openCrypto } from '../crypto.ts';
 import { openDataDir, resolveDataDir, withRemedy } from '../dataDir.ts';
 import { makeLog } from '../logger.ts';
-import { checkAuditLog, NodeAudit, settingsChanged, settingsShown } from '../nodeAudit.ts';
+import {
+  checkAuditLog,
+  NodeAudit,
+  settingsChanged,
+  settingsGiven,
+  settingsShown,
+} from '../nodeAudit.ts';
 import { openNodeKeys } from '../nodeKeys.ts';
 import { RemoteSigner } from '../remoteSigner.ts';
 import { localSigners } from '../signers.ts';
@@ -98,7 +104,7 @@ async function tellStart(
   const settings = settingsShown(effective);
   const changed = settingsChanged(path, settings);
   if (changed !== null) await audit.tell('settings changed', changed);
-  await audit.tell('start', { ...facts, settings });
+  await audit.tell('start', { ...facts, settings, given: settingsGiven(effective) });
 }
 
 /** Our own bug, or a broken disk: better to stop than to continue wrong. */

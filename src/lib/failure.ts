@@ -16,7 +16,7 @@ export function refuse<R extends { code: string }>(refusal: R): { ok: false; ref
   return { ok: false, refusal };
 }
 
-/** sysexits.h, and 71 for the watchdog, 75 for a lock held elsewhere. */
+/** sysexits.h, and 71 for the watchdog, 75 for a lock held elsewhere, 78 for risks found. */
 export const EXIT = {
   ok: 0,
   usage: 64,
@@ -28,6 +28,7 @@ export const EXIT = {
   io: 74,
   locked: 75,
   permission: 77,
+  risks: 78,
 } as const;
 
 /** An error that a user can act on: printed without a stack, with its exit code. */

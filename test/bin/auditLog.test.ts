@@ -9,7 +9,7 @@ import { Program, type Staying } from './program.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'mpbp-audited-'));
 const mpbp = new Program(root);
-const dir = join(root, 'node');
+let dir = '';
 let ports = 0;
 after(() => {
   mpbp.killAll();
@@ -26,15 +26,7 @@ function start(...flags: readonly string[]): Promise<Staying> {
 
 before(async () => {
   ports = await reservePorts(2);
-  const file = join(root, 'genesis.json');
-  const operator = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266';
-  const chain = ['--chain-id', '77', '--alloc', `${operator}=1000`];
-  await mpbp.json('keys', 'new', '--data-dir', dir);
-  await mpbp.run('genesis', 'new', '--file', file, ...chain);
-  const member = ['--id', 'alone', '--stake', '1', '--operator', operator];
-  const address = ['--address', '/dns4/node.alone.example/tcp/30303'];
-  await mpbp.run('genesis', 'add-member', '--file', file, '--data-dir', dir, ...member, ...address);
-  await mpbp.json('init', '--genesis', file, '--data-dir', dir);
+  dir = await mpbp.makeAlone();
 });
 
 describe('audit.log of a node', { timeout: 180_000 }, () => {

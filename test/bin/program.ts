@@ -70,6 +70,22 @@ export class Program {
     return staying;
   }
 
+  /** A network of one, chain 77, and the data directory of its validator. */
+  async makeAlone(): Promise<string> {
+    const dir = join(this.#home, 'node');
+    const file = join(this.#home, 'genesis.json');
+    const operator = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266';
+    const chain = ['--chain-id', '77', '--alloc', `${operator}=1000`];
+    await this.json('keys', 'new', '--data-dir', dir);
+    await this.run('genesis', 'new', '--file', file, ...chain);
+    const member = ['--id', 'alone', '--stake', '1', '--operator', operator];
+    const address = ['--address', '/dns4/node.alone.example/tcp/30303'];
+    const add = ['genesis', 'add-member', '--file', file, '--data-dir', dir];
+    await this.run(...add, ...member, ...address);
+    await this.json('init', '--genesis', file, '--data-dir', dir);
+    return dir;
+  }
+
   /** For the end of a test file. */
   killAll(): void {
     for (const child of this.#children) child.kill('SIGKILL');
