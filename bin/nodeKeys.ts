@@ -46,6 +46,24 @@ export async function createNodeKeys(
   dataDir: string,
   password: string | null,
 ): Promise<PublicKeys> {
+  const keys = { consensusSeeds: [generateSeed()], networkSeed: generateSeed() };
+  const made = await writeNodeKeys(dataDir, password, keys);
+  // With the key and at no other time: where it is missing, what the key has signed is not known.
+  const { log } = AppendLog.open(journalDir(dataDir));
+  log.append(journalBegin);
+  await log.close();
+  return made;
+}
+
+/**
+ * Writes keys that come from elsewhere, the validator's own first. Not their journal: a validator
+ * that has none does not vote until the next epoch.
+ */
+export async function writeNodeKeys(
+  dataDir: string,
+  password: string | null,
+  keys: NodeKeys,
+): Promise<PublicKeys> {
   const dir = keysDir(dataDir);
   makeDir(dir);
   for (const name of Object.values(FILES)) {
@@ -57,19 +75,16 @@ export async function createNodeKeys(
   const secret = password ?? randomBytes(32).toString('base64url');
   const cost = generated ? generatedPasswordCost : undefined;
   if (generated) writePrivate(join(dir, PASSWORD_FILE), `${secret}\n`);
-  const [consensusSeed, networkSeed] = [generateSeed(), generateSeed()];
+  const { consensusSeeds, networkSeed } = keys;
   const files = [
-    ['consensus', consensusSeed],
-    ['network', networkSeed],
-  ] as const;
-  for (const [kind, seed] of files) {
-    writePrivate(join(dir, FILES[kind]), await sealKey(kind, seed, secret, cost));
+    ...consensusSeeds.map((seed, at) => ['consensus', seed, at === 0 ? null : seed] as const),
+    ['network', networkSeed, null] as const,
+  ];
+  for (const [kind, seed, old] of files) {
+    const name = old === null ? FILES[kind] : oldName(old);
+    writePrivate(join(dir, name), await sealKey(kind, seed, secret, cost));
   }
-  // With the key and at no other time: where it is missing, what the key has signed is not known.
-  const { log } = AppendLog.open(journalDir(dataDir));
-  log.append(journalBegin);
-  await log.close();
-  return publicKeysOf({ consensusSeeds: [consensusSeed], networkSeed });
+  return publicKeysOf(keys);
 }
 
 /**
@@ -129,12 +144,15 @@ export async function createNextKey(
 /** The next key becomes the validator's own; the one before stays, under another name. */
 export function promoteNextKey(dataDir: string, before: Uint8Array): string {
   const dir = keysDir(dataDir);
-  const short = toBareHex(ed25519PublicKey(before)).slice(0, 8);
-  const old = join(dir, `consensus-old-${short}.json`);
+  const old = join(dir, oldName(before));
   // A crash between the two leaves no key without a file; the next run finishes.
   if (existsSync(join(dir, FILES.consensus))) renameSync(join(dir, FILES.consensus), old);
   renameSync(join(dir, NEXT_FILE), join(dir, FILES.consensus));
   return old;
+}
+
+function oldName(seed: Uint8Array): string {
+  return `consensus-old-${toBareHex(ed25519PublicKey(seed)).slice(0, 8)}.json`;
 }
 
 export function hasNodeKeys(dataDir: string): boolean {

@@ -14,7 +14,6 @@ import { type DataDir, openDataDir, resolveDataDir } from '../dataDir.ts';
 import { checkFiles } from '../doctor/fileChecks.ts';
 import { type Finding, risk } from '../doctor/finding.ts';
 import { checkMachine, readMachine } from '../doctor/machineChecks.ts';
-import { checkDoor, checkNetwork } from '../doctor/nodeChecks.ts';
 import { checkSettings } from '../doctor/settingChecks.ts';
 import { checkStake } from '../doctor/stakeChecks.ts';
 import { makeOutput, printable } from '../output.ts';
@@ -57,6 +56,7 @@ async function doctor(text: string | undefined, options: Options): Promise<void>
 async function lookAtNode(url: string): Promise<Finding[]> {
   const client = new Client(url);
   await client.call('eth_chainId');
+  const { checkDoor, checkNetwork } = await import('../doctor/nodeChecks.ts');
   return [...(await checkDoor(url)), ...(await checkNetwork(client))];
 }
 
@@ -95,6 +95,8 @@ function flagsOf(start: Readonly<Record<string, unknown>>): Map<SettingName, str
 async function askNode(config: Config): Promise<Finding[]> {
   const scheme = config['rpc.tlsCertificate'] === '' ? 'http' : 'https';
   const host = ['0.0.0.0', '::'].includes(config['rpc.host']) ? '127.0.0.1' : config['rpc.host'];
+  // Loaded here, because no other command needs the platform's HTTPS.
+  const { checkNetwork } = await import('../doctor/nodeChecks.ts');
   try {
     return await checkNetwork(new Client(`${scheme}://${host}:${config['rpc.port']}`));
   } catch (error) {

@@ -1,6 +1,7 @@
 /** Risks that a running node shows from outside: to anybody, and in what it says of its network. */
 import { request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
+import { EXIT, UserError } from '#src/lib/failure.ts';
 import type { Client } from '../client.ts';
 import { type Finding, note, risk } from './finding.ts';
 import { checkStake } from './stakeChecks.ts';
@@ -89,6 +90,9 @@ export async function checkDoor(url: string): Promise<Finding[]> {
   }
   const call = (method: string) => JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: [] });
   const plain = await ask(target, call('eth_chainId'), {});
+  if (plain.status === 0) {
+    throw new UserError(EXIT.unavailable, `${url} does not answer any more: nothing was checked`);
+  }
   if (plain.date !== null) {
     found.push(...skewFinding((Date.now() - plain.date) / 1_000 - 0.5, target.host));
   }

@@ -89,6 +89,28 @@ describe('audit.log of a node', { timeout: 180_000 }, () => {
     assert.equal((await mpbp.json<Log>('audit', 'log', dir)).whole, true);
   });
 
+  it('has keys that were brought from elsewhere, which are the same keys', async () => {
+    const { stdout } = await mpbp.run('keys', 'export', '--data-dir', dir);
+    const seeds = join(root, 'seeds.json');
+    const old = `0x${'07'.repeat(32)}`;
+    const exported = { ...JSON.parse(stdout), otherConsensusSeeds: [old] };
+    writeFileSync(seeds, JSON.stringify(exported), { mode: 0o600 });
+    const other = ['--data-dir', join(root, 'other')];
+    const made = await mpbp.json('keys', 'import', seeds, ...other);
+    assert.deepEqual(made, await mpbp.json('keys', 'list', '--data-dir', dir));
+    const again = await mpbp.run('keys', 'export', ...other);
+    assert.deepEqual(JSON.parse(again.stdout), exported);
+    const log = await mpbp.json<Log>('audit', 'log', join(root, 'other'));
+    assert.deepEqual(
+      log.acts.map(({ act }) => act),
+      ['keys import', 'keys export'],
+    );
+    await mpbp.fails(EXIT.cannotCreate, /is there already/, 'keys', 'import', seeds, ...other);
+    writeFileSync(seeds, JSON.stringify({ ...exported, networkSeed: '0x07' }));
+    const third = ['keys', 'import', seeds, '--data-dir', join(root, 'third')];
+    await mpbp.fails(EXIT.badData, /networkSeed should be 0x and 64/, ...third);
+  });
+
   it('is asked for where there is none', async () => {
     await mpbp.fails(EXIT.badData, /no audit\.log there/, 'audit', 'log', root);
   });
