@@ -1,15 +1,28 @@
-/** `npm run test:siege`: three minutes, or `--seconds N`. Ends with 1 where a promise was broken. */
+/**
+ * `npm run test:siege`: three minutes, or `--seconds N`, and then the pools: ten attackers with
+ * 10,000 payments each, or `--payments N`. Ends with 1 where a promise was broken.
+ */
 import { parseArgs } from 'node:util';
+import { besiegePools } from './pool.ts';
 import { besiege } from './siege.ts';
-import { brokenBy } from './verdict.ts';
+import { brokenBy, brokenPools } from './verdict.ts';
 
-const { values } = parseArgs({ options: { seconds: { type: 'string', default: '180' } } });
+const poolAttackers = 10;
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '180' },
+    payments: { type: 'string', default: '10000' },
+  },
+});
 const report = await besiege(Number(values.seconds), (line) => process.stdout.write(`${line}\n`));
 const { attackers, ...rest } = report;
 process.stdout.write(`${JSON.stringify(rest, null, 1)}\n`);
 for (const [what, times] of Object.entries(attackers).sort()) {
   process.stdout.write(`${what.padEnd(32)}${times}\n`);
 }
-const broken = brokenBy(report);
+const pools = await besiegePools(poolAttackers, Number(values.payments));
+process.stdout.write(`pools: ${JSON.stringify(pools, null, 1)}\n`);
+const broken = [...brokenBy(report), ...brokenPools(pools)];
 for (const promise of broken) process.stdout.write(`BROKEN: ${promise}\n`);
 process.exit(broken.length === 0 ? 0 : 1);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { besiegePools } from './pool.ts';
 import { besiege } from './siege.ts';
 import { lostBy } from './verdict.ts';
 
@@ -11,4 +12,15 @@ test('a short siege: nobody dies, nobody honest is refused', { timeout }, async 
   assert.deepEqual(lostBy(report), []);
   assert.ok((report.attackers['deaf: subscribed'] ?? 0) >= 20);
   assert.ok((report.attackers['fuzz: 200'] ?? 0) > 0);
+});
+
+test('a siege of the pools: every honest payment is final', { timeout }, async (t) => {
+  const { honest, answers, deaths } = await besiegePools(10, 500);
+  t.diagnostic(JSON.stringify({ honest, answers }));
+  assert.deepEqual(deaths, []);
+  assert.ok(honest.sent > 100);
+  assert.equal(honest.final, honest.sent);
+  for (const code of ['INSUFFICIENT_FUNDS', 'FEE_CAP_TOO_LOW', 'REPLACEMENT_UNDERPRICED']) {
+    assert.ok((answers[code] ?? 0) > 0, `nobody was told ${code}`);
+  }
 });

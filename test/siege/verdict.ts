@@ -1,3 +1,4 @@
+import type { PoolSiege } from './pool.ts';
 import type { SiegeReport } from './siege.ts';
 
 const honestP95MsMax = 1_000;
@@ -36,6 +37,17 @@ export function brokenBy(report: SiegeReport): string[] {
     ...slow(during, 'under siege'),
     ...late(after, 'after it'),
     ...slow(after, 'after it'),
+  ];
+}
+
+/** Of the pools (reliability P1). */
+export function brokenPools({ honest, calmP95, siegeP95, deaths }: PoolSiege): string[] {
+  const { sent, final } = honest;
+  const most = intervalTimesMax * Math.max(calmP95, intervalMsMin);
+  return [
+    ...deaths,
+    ...unless(final === sent, `${sent - final} of ${sent} honest payments are not final`),
+    ...unless(siegeP95 <= most, `honest payments take ${siegeP95.toFixed(0)} ms among attackers`),
   ];
 }
 
