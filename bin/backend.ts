@@ -42,6 +42,7 @@ export function makeBackend(parts: BackendParts): Backend {
     chainId: params.chainId,
     networkId: params.networkId,
     baseFeePerGas: params.rules.baseFeePerGas,
+    evmGasLimit: params.rules.evmLaneGasLimit,
     get electorate() {
       return chain.electorate;
     },

@@ -11,7 +11,7 @@ import type { Hash } from '#src/types/hash.ts';
 import type { Header } from '#src/types/header.ts';
 import type { Receipt } from '#src/types/receipt.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
-import type { Epoch, Height, Wei } from '#src/types/units.ts';
+import type { Epoch, Gas, Height, Wei } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
 
 /** A code, geth's wording, and the fields that a program wants (interfaces.md). */
@@ -92,6 +92,8 @@ export type Backend = {
   readonly chainId: bigint;
   readonly networkId: Hash;
   readonly baseFeePerGas: Wei;
+  /** What the contracts of a block may use, and so each of them. */
+  readonly evmGasLimit: Gas;
   /** Who decides on the next block. */
   readonly electorate: { readonly epoch: Epoch; readonly set: ValidatorSet };
   /** Null for an epoch that has not begun. */

@@ -45,6 +45,13 @@ export type RpcLimits = {
   readonly feeHistoryRewardBlocksMax: number;
   readonly feeHistoryPercentilesMax: number;
   readonly overrideAccountsMax: number;
+  readonly overrideSlotsMax: number;
+  /** Threads for contracts that are only asked; each ends after so long, or at so much memory. */
+  readonly viewThreads: number;
+  readonly viewsWaitingMax: number;
+  readonly viewMs: number;
+  readonly viewMebibytesMax: number;
+  readonly viewGasMax: bigint;
   /** Slots in one proof, as geth has it. */
   readonly proofSlotsMax: number;
   readonly historyEntriesMax: number;
@@ -94,6 +101,12 @@ export const defaultRpcLimits: RpcLimits = {
   feeHistoryRewardBlocksMax: 128,
   feeHistoryPercentilesMax: 100,
   overrideAccountsMax: 64,
+  overrideSlotsMax: 1_024,
+  viewThreads: 2,
+  viewsWaitingMax: 64,
+  viewMs: 2_000,
+  viewMebibytesMax: 256,
+  viewGasMax: 10_000_000n,
   proofSlotsMax: 1_024,
   historyEntriesMax: 1_000,
   syncTimeoutMs: 20_000,

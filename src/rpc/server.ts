@@ -28,6 +28,7 @@ import { ReceiptWaits } from './receiptWaits.ts';
 import { SocketSession } from './socket.ts';
 import { Streams } from './streams.ts';
 import { Subscriptions } from './subscriptions.ts';
+import { ViewThreads } from './views/viewThreads.ts';
 
 export type RpcServerOptions = {
   /** Where the configuration has `host` and `port`: for whoever has to change them. */
@@ -64,6 +65,7 @@ export class RpcServer {
   readonly #sessions = new Set<SocketSession>();
   readonly #subscriptions: Subscriptions;
   readonly #streams: Streams;
+  readonly #views: ViewThreads;
   readonly #dispatcher: Dispatcher;
   readonly #door: DoorOptions;
   readonly #limits: RpcLimits;
@@ -88,12 +90,13 @@ export class RpcServer {
     this.#log = log;
     this.#subscriptions = new Subscriptions(limits, log);
     this.#streams = new Streams(backend, limits);
+    this.#views = new ViewThreads(backend, limits, log);
     const waits = new ReceiptWaits();
     const filters = new Filters(backend, limits);
     const methods = [
       ...nodeMethods(backend),
       ...stateMethods(backend),
-      ...callMethods(backend, limits),
+      ...callMethods(backend, limits, this.#views, log),
       ...feeMethods(backend, limits),
       ...blockMethods(backend),
       ...transactionMethods(backend),
@@ -144,6 +147,7 @@ export class RpcServer {
     for (const session of this.#sessions) session.close();
     this.#subscriptions.close();
     this.#streams.close();
+    await this.#views.close();
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();

@@ -66,7 +66,7 @@ function callLoop(address: bigint, outputBytes: number): Uint8Array {
   return loop(`61${out}61a000365f61${to}5afa50`, '365f5f37');
 }
 
-const word = '7f' + 'f7'.repeat(32);
+const word = `7f${'f7'.repeat(32)}`;
 const plain: readonly [string, Uint8Array][] = [
   ['JUMP alone', loop('')],
   [

@@ -177,14 +177,12 @@ describe('calls without an EVM', () => {
   });
 
   const rows: { when: string; call: object; code: number; message: RegExp; rest?: unknown[] }[] = [
-    { when: 'a creation', call: { data: '0x6000' }, code: -32000, message: /^contracts are not/ },
-    { when: 'code', call: { to: contract }, code: -32000, message: /^contracts are not enabled$/ },
     {
-      when: 'code by override',
+      when: 'code by override that is none',
       call: { to: payee },
-      rest: ['latest', { [payee]: { code: '0x00' } }],
+      rest: ['latest', { [payee]: { code: '0xfe' } }],
       code: -32000,
-      message: /^contracts are not enabled$/,
+      message: /^invalid opcode/,
     },
     {
       when: 'no funds',

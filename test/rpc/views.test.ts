@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import {
+  type BaseError,
+  ContractFunctionRevertedError,
+  createPublicClient,
+  defineChain,
+  encodeDeployData,
+  encodeFunctionData,
+  http,
+} from 'viem';
+import { bytesToUint, toHex, uintToBytes } from '#src/lib/bytes.ts';
+import type { Address } from '#src/types/address.ts';
+import { createAddress } from '#src/types/createAddress.ts';
+import { keccakHash } from '#src/types/hash.ts';
+import { asGas, asWei } from '#src/types/units.ts';
+import { people } from '../chain/network.ts';
+import { probe, World } from '../ledger/evm/world.ts';
+import type { Person } from '../ledger/samples.ts';
+import { compile } from '../solidity.ts';
+import { openWorld } from './harness.ts';
+
+const [alice, bob] = people as [Person, Person];
+const nobody = `0x${'ab'.repeat(20)}` as Address;
+const viewMs = 1_500;
+const founders = compile('docs/examples/PaymentContract.sol', 'PaymentContract');
+
+const probeAt = createAddress(alice.address, 0n);
+const foundersAt = createAddress(alice.address, 1n);
+
+async function readyChain(): Promise<World> {
+  const chain = await World.create();
+  await chain.deploy(alice, probe, 10_000n);
+  await chain.deploy(alice, founders);
+  await chain.block(chain.call(alice, probeAt, 'set', [5n, 77n]));
+  return chain;
+}
+
+const chain = await readyChain();
+
+/** The contracts of a real chain behind the server. */
+async function opened(limits: Parameters<typeof openWorld>[0] = {}) {
+  const world = await openWorld({ viewMs, ...limits });
+  const state = () => chain.chain.stateAfter(chain.chain.head.hash) ?? assert.fail();
+  world.backend.stateAt = () => ({
+    account: (address) => state().account(address),
+    slot: (address, key) =>
+      uintToBytes(bytesToUint(state().slot(address, Buffer.from(key).toString('hex'))), 32),
+    code: (hash) => state().code(hash) ?? new Uint8Array(0),
+  });
+  const client = createPublicClient({
+    chain: defineChain({
+      ...{ id: 4242, name: 'test', nativeCurrency: { name: 'MPB', symbol: 'MPB', decimals: 18 } },
+      rpcUrls: { default: { http: [world.url] } },
+    }),
+    transport: http(),
+  });
+  return { world, client };
+}
+
+const { world, client } = await opened();
+const at = { address: probeAt, abi: probe.abi } as const;
+const dataOf = (functionName: string, args: readonly unknown[] = []) =>
+  encodeFunctionData({ abi: probe.abi, functionName, args });
+const slotOf = (key: bigint) =>
+  keccakHash(Buffer.concat([uintToBytes(key, 32), uintToBytes(1n, 32)]));
+
+describe('views of contracts', () => {
+  it('are answered to viem, storage and the facts of the block included', async () => {
+    assert.equal(await client.readContract({ ...at, functionName: 'values', args: [5n] }), 77n);
+    const facts = await client.readContract({ ...at, functionName: 'facts' });
+    const { header } = world.backend.head;
+    const [height, , chainId, baseFee, coinbase] = facts as [
+      bigint,
+      bigint,
+      bigint,
+      bigint,
+      string,
+    ];
+    assert.deepEqual([height, chainId, baseFee], [header.height, 4242n, header.baseFeePerGas]);
+    assert.equal(coinbase.toLowerCase(), header.coinbase);
+    const code = await world.ask('eth_call', {
+      data: encodeDeployData({ abi: founders.abi, bytecode: founders.bytecode, args: [] }),
+    });
+    assert.ok(String(code).length > 200, 'a creation gives the code that it would leave');
+  });
+
+  it('revert with reason, with custom error data, and in geth’s words', async () => {
+    const error = await client.simulateContract({ ...at, functionName: 'refuse', args: [9n] }).then(
+      () => assert.fail('it reverts'),
+      (thrown: BaseError) => thrown,
+    );
+    const reverted = error.walk((inner) => inner instanceof ContractFunctionRevertedError);
+    assert.ok(reverted instanceof ContractFunctionRevertedError);
+    assert.deepEqual([reverted.data?.errorName, reverted.data?.args], ['Refused', [9n]]);
+    const data = encodeFunctionData({
+      ...{ abi: founders.abi, functionName: 'makePayment', args: [nobody, 5n] },
+    });
+    for (const method of ['eth_call', 'eth_estimateGas']) {
+      const answer = await world.call(method, { from: bob.address, to: foundersAt, data });
+      assert.equal(answer.error?.code, 3);
+      assert.equal(answer.error?.message, 'execution reverted: value differs from amount');
+      assert.match(String(answer.error?.data), /^0x08c379a0/);
+    }
+    const panic = await world.call('eth_call', { to: probeAt, data: dataOf('items', [3n]) });
+    assert.equal(panic.error?.code, 3, 'an empty array has no third item');
+  });
+
+  it('estimates are tight: with the estimate it succeeds, with one less it fails', async () => {
+    const rows: { functionName: string; args: unknown[]; value?: bigint }[] = [
+      { functionName: 'set', args: [6n, 7n] },
+      { functionName: 'set', args: [5n, 0n] },
+      { functionName: 'make', args: [10n] },
+      { functionName: 'makeAndDie', args: [10n, nobody] },
+      { functionName: 'spread', args: [[nobody, nobody], 3n], value: 6n },
+    ];
+    for (const { functionName, args, value = 0n } of rows) {
+      const call = { from: bob.address, to: probeAt, data: dataOf(functionName, args) };
+      const quantity = await world.ask('eth_estimateGas', {
+        ...call,
+        value: `0x${value.toString(16)}`,
+      });
+      const gas = BigInt(String(quantity));
+      for (const [less, succeeds] of [
+        [0n, true],
+        [1n, false],
+      ] as const) {
+        const fresh = await readyChain();
+        const fields = { gasLimit: asGas(gas - less), value: asWei(value) };
+        const [receipt] = await fresh.block(fresh.call(bob, probeAt, functionName, args, fields));
+        assert.equal(receipt?.succeeded, succeeds, `${functionName}, ${less} less`);
+      }
+    }
+    const tooMuch = await world.call('eth_estimateGas', { to: probeAt, data: dataOf('burnGas') });
+    assert.match(tooMuch.error?.message ?? '', /^gas required exceeds allowance \(1000000\)$/);
+  });
+
+  it('take overrides of accounts, of all storage or some of it, and of the block', async () => {
+    const read = { to: probeAt, data: dataOf('values', [5n]) };
+    const word = (value: bigint) => toHex(uintToBytes(value, 32));
+    const ask = async (override: object, call: object = read) =>
+      world.ask('eth_call', call, 'latest', { [probeAt]: override });
+    assert.equal(await ask({ stateDiff: { [slotOf(5n)]: word(9n) } }), word(9n));
+    assert.equal(await ask({ stateDiff: { [slotOf(6n)]: word(9n) } }), word(77n));
+    assert.equal(await ask({ state: { [slotOf(6n)]: word(9n) } }), word(0n));
+    // ADDRESS BALANCE, and its answer as a word.
+    assert.equal(await ask({ balance: '0x2a', code: '0x30315f5260205ff3' }), word(42n));
+    const created = { nonce: '0x5', code: `0x5f5f5ff05f5260205ff3` };
+    assert.match(String(await ask(created)), /^0x0{24}[0-9a-f]{40}$/);
+    const facts = await world.ask(
+      'eth_call',
+      { to: probeAt, data: dataOf('facts') },
+      'latest',
+      null,
+      {
+        ...{ number: '0x99', time: '0x11', baseFeePerGas: '0x5', feeRecipient: nobody },
+        ...{ prevRandao: word(3n), gasLimit: '0x77' },
+      },
+    );
+    const words = String(facts)
+      .slice(2)
+      .match(/.{64}/g)
+      ?.map((text) => BigInt(`0x${text}`));
+    assert.deepEqual(words, [0x99n, 0x11n, 4242n, 5n, BigInt(nobody), 3n, 0x77n]);
+    const both = await world.call('eth_call', read, 'latest', {
+      [probeAt]: { state: {}, stateDiff: {} },
+    });
+    assert.equal(both.error?.code, -32602);
+  });
+
+  it('#23 code that never ends is ended, and this thread goes on meanwhile', async () => {
+    // JUMPDEST PUSH0 JUMP, and more gas than it can use in its time.
+    const { world: slow } = await opened({ viewMs: 400, viewGasMax: 10n ** 12n });
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 10);
+    const began = performance.now();
+    const { error } = await slow.call('eth_call', { to: probeAt, data: '0x' }, 'latest', {
+      [probeAt]: { code: '0x5b5f56' },
+    });
+    clearInterval(timer);
+    assert.equal(error?.code, -32005);
+    assert.match(error?.message ?? '', /execution aborted \(timeout = 400 ms\)/);
+    assert.ok(performance.now() - began < 10_000);
+    assert.ok(ticks > 10, `${ticks} ticks`);
+    const again = await slow.ask('eth_call', { to: probeAt, data: dataOf('values', [5n]) });
+    assert.equal(BigInt(String(again)), 77n, 'and the next is answered');
+  });
+
+  it('beyond the room to wait: -32005, and whoever waits is answered', async () => {
+    const { world: busy } = await opened({ viewThreads: 1, viewsWaitingMax: 3 });
+    const asked = Array.from({ length: 12 }, () =>
+      busy.call('eth_call', { to: probeAt, data: dataOf('values', [5n]) }),
+    );
+    const answers = await Promise.all(asked);
+    const codes = answers.map(({ error }) => error?.code ?? 0);
+    assert.ok(codes.includes(-32005) && codes.includes(0), codes.join());
+  });
+});
