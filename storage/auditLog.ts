@@ -12,6 +12,7 @@
 import {
   closeSync,
   existsSync,
+  fchownSync,
   fdatasyncSync,
   fstatSync,
   fsyncSync,
@@ -22,6 +23,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
 } from 'node:fs';
 import { userInfo } from 'node:os';
@@ -97,21 +99,19 @@ export class AuditLog {
   #write(act: string, detail: Readonly<Record<string, unknown>>): AuditRecord {
     const path = join(this.#dir, FILE);
     const older = lastOfOlder(this.#dir);
-    let fd = openSync(path, 'a+', 0o600);
+    let fd = openOwn(this.#dir, path);
     try {
-      if (fstatSync(fd).size === 0) syncDir(this.#dir);
       let before = older === null ? null : readEnd(fd, older);
       if (before === null) {
         closeSync(fd);
         const aside = setAside(this.#dir);
-        fd = openSync(path, 'a+', 0o600);
+        fd = openOwn(this.#dir, path);
         before = appendLine(fd, START, 'audit log damaged', { aside });
       }
       if (fstatSync(fd).size > this.#fileBytesMax) {
         closeSync(fd);
         renameSync(path, join(this.#dir, olderName(before.seq)));
-        fd = openSync(path, 'a+', 0o600);
-        syncDir(this.#dir);
+        fd = openOwn(this.#dir, path);
       }
       return appendLine(fd, before, act, detail);
     } finally {
@@ -126,11 +126,10 @@ export function readAuditLog(
   onRecord: (record: AuditRecord) => void = () => {},
 ): AuditReport {
   const names = readdirSync(dir);
-  const older = names.filter((name) => /^audit-\d{12}\.log$/.test(name)).sort();
   const aside = names.find((name) => /^audit-damaged-.*\.log$/.test(name));
   let before: Place = START;
   let tornBytes = 0;
-  for (const name of [...older, ...(names.includes(FILE) ? [FILE] : [])]) {
+  for (const name of [...olderNames(dir), ...(names.includes(FILE) ? [FILE] : [])]) {
     const file = join(dir, name);
     const bytes = readFileSync(file);
     const end = bytes.lastIndexOf(0x0a) + 1;
@@ -167,12 +166,13 @@ export function readAuditLog(
 
 /** The newest record of this act; null where there is none. Does not check the chain. */
 export function lastAct(dir: string, act: string): AuditRecord | null {
-  const path = join(dir, FILE);
-  if (!existsSync(path)) return null;
-  const lines = readFileSync(path, 'utf8').split('\n');
-  for (const line of lines.reverse()) {
-    const record = parseLine(line);
-    if (record?.act === act) return record;
+  const names = existsSync(join(dir, FILE)) ? [...olderNames(dir), FILE] : olderNames(dir);
+  for (const name of names.reverse()) {
+    const lines = readFileSync(join(dir, name), 'utf8').split('\n');
+    for (const line of lines.reverse()) {
+      const record = parseLine(line);
+      if (record?.act === act) return record;
+    }
   }
   return null;
 }
@@ -262,10 +262,16 @@ function olderName(seq: number): string {
   return `audit-${String(seq).padStart(12, '0')}.log`;
 }
 
+/** The oldest first. */
+function olderNames(dir: string): string[] {
+  return readdirSync(dir)
+    .filter((name) => /^audit-\d{12}\.log$/.test(name))
+    .sort();
+}
+
 /** What the first line of `audit.log` follows; null where the older file's end is damaged. */
 function lastOfOlder(dir: string): Place | null {
-  const older = readdirSync(dir).filter((name) => /^audit-\d{12}\.log$/.test(name));
-  const last = older.sort().at(-1);
+  const last = olderNames(dir).at(-1);
   if (last === undefined) return START;
   const fd = openSync(join(dir, last), 'r+');
   try {
@@ -273,6 +279,20 @@ function lastOfOlder(dir: string): Place | null {
   } finally {
     closeSync(fd);
   }
+}
+
+/**
+ * For reading and appending. A new file belongs to whoever the directory belongs to: one that root
+ * made, with a command beside the node, would be closed to the node.
+ */
+function openOwn(dir: string, path: string): number {
+  const isNew = !existsSync(path);
+  const fd = openSync(path, 'a+', 0o600);
+  if (!isNew) return fd;
+  const { uid, gid } = statSync(dir);
+  if (process.getuid?.() === 0 && uid !== 0) fchownSync(fd, uid, gid);
+  syncDir(dir);
+  return fd;
 }
 
 function setAside(dir: string): string {

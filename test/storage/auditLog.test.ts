@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import {
   appendFileSync,
+  chownSync,
   existsSync,
   mkdtempSync,
   readdirSync,
@@ -140,6 +141,10 @@ describe('audit log', () => {
       .sort();
     assert.ok(older.length >= 3, older.join(' '));
     assert.equal(readAuditLog(dir).records, 20);
+    await log.append('stop');
+    for (let i = 20; i < 40; i++) await log.append('start', { i });
+    assert.equal(lastAct(dir, 'stop')?.seq, 21, 'found in an older file');
+    assert.equal(readAuditLog(dir).records, 41);
     assert.equal(readAuditLog(dir).broken, null);
     // Cut off between the two files of a change-over.
     rmSync(join(dir, 'audit.log'));
@@ -180,6 +185,15 @@ describe('audit log', () => {
     await assert.rejects(log.append('start'), /another process holds it/);
     rmSync(join(dir, 'audit.lock'));
     assert.equal(readAuditLog(dir).records, 3);
+  });
+
+  const isRoot = process.getuid?.() === 0;
+  it("made by root belongs to the directory's owner", { skip: !isRoot && 'not root' }, async () => {
+    const dir = mkdtempSync(join(root, 'log-'));
+    chownSync(dir, 12_345, 12_345);
+    await new AuditLog(dir).append('access new');
+    const { uid, gid } = statSync(join(dir, 'audit.log'));
+    assert.deepEqual([uid, gid], [12_345, 12_345]);
   });
 
   it('fails where there is no room or no right to write', async () => {
