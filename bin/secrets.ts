@@ -64,10 +64,11 @@ export function confirm(question: string): Promise<boolean> {
 }
 
 function ask(question: string): Promise<string> {
-  process.stderr.write(question);
   // The terminal echoes through this stream, which swallows it.
   const mute = new Writable({ write: (_chunk, _encoding, done) => done() });
   const terminal = createInterface({ input: process.stdin, output: mute, terminal: true });
+  // After it, because until then the terminal echoes what is typed.
+  process.stderr.write(question);
   return new Promise((resolve, reject) => {
     terminal.question('', (answer) => {
       process.stderr.write('\n');

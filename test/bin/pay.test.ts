@@ -104,23 +104,47 @@ describe('mpbp pay', { timeout: 120_000 }, () => {
     ] as const) {
       const { sent, rpc } = await node([]);
       const line = [process.execPath, program, 'pay', payee, '1', ...own, ...rpc].join(' ');
-      const asked = await runOnTerminal(line, typed);
+      const asked = await runOnTerminal(line, [['[y/N]', typed]]);
       assert.match(asked, /fee {3}at most .*\r?\n(.|\n)*pay this\? \[y\/N\]/);
       assert.match(asked, count === 0 ? /not paid/ : /paid 1 MPB/);
       assert.equal(sent.length, count, JSON.stringify(typed));
     }
   });
+
+  it('asks for a password without showing it', { skip: !hasScript }, async () => {
+    const { sent, rpc } = await node([]);
+    const typed = [process.execPath, program, 'wallet', 'new', '--keystore', join(root, 'typed')];
+    const made = await runOnTerminal(typed.join(' '), [
+      ['new password:', 'Geheim 1\n'],
+      ['once more:', 'Geheim 1\n'],
+    ]);
+    assert.match(made, /kept in /);
+    const from = ['--keystore', join(root, 'typed')];
+    const line = [process.execPath, program, 'pay', payee, '1', ...from, ...rpc].join(' ');
+    const paid = await runOnTerminal(line, [
+      ['password of 0x', 'Geheim 1\n'],
+      ['[y/N]', 'y\n'],
+    ]);
+    assert.match(paid, /paid 1 MPB/);
+    assert.equal(sent.length, 1);
+    assert.doesNotMatch(made + paid, /Geheim/);
+  });
 });
 
-/** Types this once it is asked; what the terminal showed. */
-function runOnTerminal(line: string, typed: string): Promise<string> {
-  const child = spawn('script', ['-qec', line, '/dev/null'], { timeout: 30_000 });
+/** Answers each question once it is asked; what the terminal showed. */
+function runOnTerminal(
+  line: string,
+  answers: readonly (readonly [string, string])[],
+): Promise<string> {
+  const env = { PATH: process.env.PATH ?? '', HOME: root };
+  const child = spawn('script', ['-qec', line, '/dev/null'], { cwd: root, env, timeout: 30_000 });
+  const left = [...answers];
   let shown = '';
-  let isTyped = false;
   child.stdout.on('data', (chunk: Buffer) => {
     shown += chunk.toString();
-    if (isTyped || !shown.includes('[y/N]')) return;
-    isTyped = true;
+    const [question, typed] = left[0] ?? ['', ''];
+    if (question === '' || !shown.includes(question)) return;
+    left.shift();
     child.stdin.write(typed);
   });
   return new Promise((resolve) => child.once('close', () => resolve(shown)));
