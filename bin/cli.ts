@@ -48,6 +48,12 @@ const commands = [
 for (const command of commands) program.addCommand(command);
 strict(program);
 
+// Whoever reads has had enough, as `head` has: nothing more is to be said.
+process.stdout.on('error', (error: Error & { code?: string }) => {
+  if (error.code === 'EPIPE') process.exit(EXIT.ok);
+  fail(error);
+});
+
 try {
   refuseSecrets(process.argv);
   await program.parseAsync();

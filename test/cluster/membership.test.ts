@@ -98,6 +98,9 @@ describe('a set that changes while payments go on', { timeout: 300_000 }, () => 
     const done = await cli<{ step: string; consensusKey: string }>(...rotate, '--watch');
     assert.equal(done.step, 'done');
     assert.notEqual(done.consensusKey, before);
+    const log = await run(['audit', 'log', dataDir]);
+    assert.match(log.stdout, /consensus key made (.|\n)* start (.|\n)*consensus key rotated /);
+    assert.equal(log.code, 0, 'written by the node and by commands beside it, in one chain');
     const { validators } = await set(first());
     assert.ok(validators.some(({ consensusKey }) => consensusKey === done.consensusKey));
     assert.ok(!validators.some(({ consensusKey }) => consensusKey === before));

@@ -122,6 +122,15 @@ describe('a signer in another process', () => {
     assert.deepEqual(await ask(unknown), { id: 1, refused: 'SIGN_UNKNOWN_KEY' });
   });
 
+  it('has each of its starts in its audit log', async () => {
+    const { stdout, code } = await run(['audit', 'log', dir, '--json']);
+    assert.equal(code, 0);
+    const { acts } = JSON.parse(stdout) as { acts: { act: string; detail: { socket: string } }[] };
+    const starts = acts.filter(({ act }) => act === 'signer start');
+    assert.ok(starts.length >= 2, stdout);
+    assert.ok(starts.every(({ detail }) => detail.socket === socket));
+  });
+
   it('does not begin again without its memory', async () => {
     signer.kill('SIGKILL');
     rmSync(join(dir, 'sign-state'), { recursive: true });

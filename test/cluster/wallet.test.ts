@@ -149,6 +149,17 @@ describe('a wallet on a real network', { timeout: 240_000 }, () => {
     assert.match(follower.errors.join('\n'), /does not answer; waiting for it\n.*is back/);
   });
 
+  it('ends without a word when nobody reads any more', async () => {
+    const follower = stay('history', payee, '--follow', '--limit', '1', '--rpc', url);
+    await eventually('it follows', async () => follower.lines.length > 0);
+    const child = children.at(-1);
+    const ended = new Promise((resolve) => child?.once('exit', resolve));
+    child?.stdout?.destroy();
+    await pay(payee, '0.001');
+    assert.equal(await ended, EXIT.ok);
+    assert.deepEqual(follower.errors, []);
+  });
+
   it('prints a hundred and thirty payments between two looks, each once', async () => {
     const { Wallet, JsonRpcProvider, parseEther } = await import('ethers');
     const key = '0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d';
