@@ -6,6 +6,7 @@ import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asGas, asWei, type Gas, type Wei } from '#src/types/units.ts';
 import { applyContractTransaction } from './evm/contractTransaction.ts';
 import { codeAt, isDelegation } from './evm/evmState.ts';
+import { precompilePrices } from './evm/precompilePrices.ts';
 import { callGas, effectiveGasPrice, intrinsicGas, standardGas } from './gas.ts';
 import type { BlockFacts, NativeContract } from './payments/contract.ts';
 import { contractAt } from './payments/contracts.ts';
@@ -55,7 +56,7 @@ export function applyTransaction(
     payFee(state, transaction.sender, coinbase, applied.gasUsed * price);
     return accept(applied);
   }
-  if (to === null || delegates || hasCode(state.account(to))) {
+  if (to === null || delegates || precompilePrices.has(to) || hasCode(state.account(to))) {
     if (laneOf(transaction) === 'payment' && !mayRunCode()) {
       return refuse({ code: 'EVM_LANE_FULL' });
     }
