@@ -2,7 +2,7 @@ import type { Engine } from '#consensus/engine/engine.ts';
 import type { Signer } from '#consensus/engine/ports.ts';
 import type { Network } from '#p2p/network.ts';
 import type { Chain } from '#src/chain/chain.ts';
-import { makeFinalityProof } from '#src/chain/finalityProofs.ts';
+import { makeFinalityProof, makeReceiptProof } from '#src/chain/finalityProofs.ts';
 import { secp256k1Backend } from '#src/crypto/secp256k1.ts';
 import type { Feed } from '#src/feed/feed.ts';
 import { toBareHex } from '#src/lib/bytes.ts';
@@ -100,6 +100,7 @@ export function makeBackend(parts: BackendParts): Backend {
     history: (address, cursor, limit) => chain.history(address, cursor, limit),
     submit: parts.submit,
     finalityProof: (height, trusted) => makeFinalityProof(chain, height, trusted),
+    receiptProof: (transaction, trusted) => makeReceiptProof(chain, transaction, trusted),
     evidence: () => parts.evidence.all,
     status: () => status(parts, startedAt),
     onFinal: (listener) => feed.subscribe(({ block, receipts }) => listener(block, receipts)),

@@ -13,6 +13,7 @@ import { initCommand } from './commands/init.ts';
 import { keysCommand } from './commands/keys.ts';
 import { memberCommand } from './commands/member.ts';
 import { payCommand } from './commands/pay.ts';
+import { receiptCommand } from './commands/receipt.ts';
 import { signerCommand } from './commands/signer.ts';
 import { startCommand } from './commands/start.ts';
 import { peersCommand, statusCommand } from './commands/status.ts';
@@ -41,6 +42,7 @@ const commands = [
   walletCommand(),
   payCommand(),
   historyCommand(),
+  receiptCommand(),
   auditCommand(),
   dbCommand(),
   doctorCommand(),

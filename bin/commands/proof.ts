@@ -2,11 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { chainOf } from '#src/chain/genesisChain.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
-import {
-  type FinalityProofRefusal,
-  parseFinalityProof,
-  verifyFinalityProof,
-} from '#src/types/finalityProof.ts';
+import { parseFinalityProof, verifyFinalityProof } from '#src/types/finalityProof.ts';
 import { Client, defaultRpc } from '../client.ts';
 import { readGenesis, readText } from '../dataDir.ts';
 import { makeOutput, table } from '../output.ts';
@@ -52,10 +48,13 @@ function verify(file: string, options: { genesis: string; json: boolean }): void
     readGenesis(readText(options.genesis), options.genesis),
   );
   const output = makeOutput(options.json);
-  const parsed = parseFinalityProof(parseJson(readText(file), file));
+  const parsed = parseFinalityProof(parseProofFile(file));
   const verdict = parsed.ok ? verifyFinalityProof(parsed.value, electorate) : parsed;
   if (!verdict.ok) {
-    output.result({ final: false, refusal: verdict.refusal }, describe(verdict.refusal));
+    output.result(
+      { final: false, refusal: verdict.refusal },
+      describeProofRefusal(verdict.refusal),
+    );
     process.exitCode = EXIT.badData;
     return;
   }
@@ -75,7 +74,7 @@ function verify(file: string, options: { genesis: string; json: boolean }): void
   output.result(data, table(rows));
 }
 
-function describe(refusal: FinalityProofRefusal): string {
+export function describeProofRefusal(refusal: { readonly code: string }): string {
   const { code, ...rest } = refusal;
   const spelled = JSON.stringify(rest, (_, value: unknown) =>
     typeof value === 'bigint' ? value.toString() : value,
@@ -83,10 +82,11 @@ function describe(refusal: FinalityProofRefusal): string {
   return `NOT proven: ${code} ${spelled}`;
 }
 
-function parseJson(text: string, place: string): unknown {
+export function parseProofFile(path: string): unknown {
   try {
-    return JSON.parse(text);
-  } catch {
-    throw new UserError(EXIT.badData, `${place}: not a JSON document`);
+    return JSON.parse(readText(path));
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError(EXIT.badData, `${path}: not a JSON document`);
   }
 }

@@ -1,6 +1,10 @@
 import { assert } from '#src/lib/failure.ts';
 import { type FinalityProof, type Transition, transitionsMax } from '#src/types/finalityProof.ts';
+import type { Hash } from '#src/types/hash.ts';
 import type { Header } from '#src/types/header.ts';
+import { proveListItem } from '#src/types/listRoot.ts';
+import { encodeReceipt } from '#src/types/receipt.ts';
+import type { ReceiptProof } from '#src/types/receiptProof.ts';
 import { asEpoch, asHeight, type Epoch, type Height } from '#src/types/units.ts';
 import type { Chain } from './chain.ts';
 
@@ -28,6 +32,29 @@ export function makeFinalityProof(
     assert(next !== null, 'the newest final block has a certificate');
     headers.push(next);
   }
+}
+
+/** The proof of a payment that is final here; null for another. `trusted`: as above. */
+export function makeReceiptProof(
+  chain: Chain,
+  transaction: Hash,
+  trusted: Epoch,
+): ReceiptProof | null {
+  const place = chain.locate(transaction);
+  if (place === null) return null;
+  const height = asHeight(place.height);
+  const { index } = place;
+  const block = chain.blockAt(height);
+  const receipts = chain.receiptsAt(height);
+  const finality = makeFinalityProof(chain, height, trusted);
+  if (block === null || receipts === null || finality === null) return null;
+  const raws = block.transactions.map(({ raw }) => raw);
+  return {
+    index,
+    transactionNodes: proveListItem(raws, index),
+    receiptNodes: proveListItem(receipts.map(encodeReceipt), index),
+    finality,
+  };
 }
 
 function transition(chain: Chain, epoch: Epoch): Transition {

@@ -10,6 +10,7 @@ import type { FinalityProof } from '#src/types/finalityProof.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { Header } from '#src/types/header.ts';
 import type { Receipt } from '#src/types/receipt.ts';
+import type { ReceiptProof } from '#src/types/receiptProof.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import type { Epoch, Gas, Height, Wei } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
@@ -121,6 +122,8 @@ export type Backend = {
   submit(raw: Uint8Array): Promise<Verdict<Hash, SubmitRefusal>>;
   /** Null where the block is not final, or the trusted epoch is after it. */
   finalityProof(height: Height, trusted: Epoch): FinalityProof | null;
+  /** Null where the transaction is not final, or the trusted epoch is after its block's. */
+  receiptProof(transaction: Hash, trusted: Epoch): ReceiptProof | null;
   evidence(): readonly Evidence[];
   status(): NodeStatus;
   /** After the block is on disk. The function ends the subscription. */

@@ -9,9 +9,44 @@ import { encodeRlp, type RlpItem, uintToRlp } from './rlp.ts';
 export const EMPTY_TRIE_ROOT =
   '0x56e81f171bcc55a6ff8345e692c0f86e5b48e01b996cadc001622fb5e363b421' as Hash;
 
+const HASH_BYTES = 32;
+
 /** Transactions or receipts, keyed by their index (yellow paper, 4.4.2). */
 export function listRoot(items: readonly Uint8Array[]): Hash {
-  return trieRoot(items.map((item, index) => [encodeRlp(uintToRlp(index)), item]));
+  return trieRoot(items.map((item, index) => [listKey(index), item]));
+}
+
+export function listKey(index: number): Uint8Array {
+  return encodeRlp(uintToRlp(index));
+}
+
+/**
+ * That an item is in the list: the nodes from the root down to it, encoded, without those that
+ * stand inside another. `readProof` in trieProof.ts checks it.
+ */
+export function proveListItem(items: readonly Uint8Array[], index: number): Uint8Array[] {
+  assert(index in items, 'what is proven is in the list');
+  const pairs = sort(items.map((item, at) => [listKey(at), item]));
+  const path = toBareHex(listKey(index));
+  const nodes: Uint8Array[] = [];
+  let [from, to, depth] = [0, pairs.length, 0];
+  while (to > from) {
+    const node = encodeRlp(buildNode(pairs, from, to, depth));
+    if (nodes.length === 0 || node.length >= HASH_BYTES) nodes.push(node);
+    if (to - from === 1) break;
+    const shared = commonPrefixLength(at(pairs, from).path, at(pairs, to - 1).path);
+    if (shared > depth) {
+      depth = shared;
+    } else if (path.length === depth) {
+      break;
+    } else {
+      const inside = path.slice(0, depth + 1);
+      while (!at(pairs, from).path.startsWith(inside)) from++;
+      while (!at(pairs, to - 1).path.startsWith(inside)) to--;
+      depth++;
+    }
+  }
+  return nodes;
 }
 
 /**
@@ -20,13 +55,18 @@ export function listRoot(items: readonly Uint8Array[]): Hash {
  */
 export function trieRoot(pairs: readonly (readonly [Uint8Array, Uint8Array])[]): Hash {
   if (pairs.length === 0) return EMPTY_TRIE_ROOT;
+  const sorted = sort(pairs);
+  return hashFromBytes(keccak256(encodeRlp(buildNode(sorted, 0, sorted.length, 0))));
+}
+
+function sort(pairs: readonly (readonly [Uint8Array, Uint8Array])[]): Pair[] {
   const sorted = pairs.map(([key, value]): Pair => ({ path: toBareHex(key), value }));
   sorted.sort((a, b) => (a.path < b.path ? -1 : 1));
   for (const [index, pair] of sorted.entries()) {
     assert(pair.path !== sorted[index + 1]?.path, 'trie keys are distinct');
     assert(pair.value.length > 0, 'trie values are not empty');
   }
-  return hashFromBytes(keccak256(encodeRlp(buildNode(sorted, 0, sorted.length, 0))));
+  return sorted;
 }
 
 type Pair = { readonly path: Nibbles; readonly value: Uint8Array };
@@ -57,7 +97,7 @@ function buildNode(pairs: readonly Pair[], from: number, to: number, depth: numb
 /** Inside its parent a node stands as itself below 32 bytes, else as its hash. */
 function reference(node: RlpItem): RlpItem {
   const encoded = encodeRlp(node);
-  return encoded.length < 32 ? node : keccak256(encoded);
+  return encoded.length < HASH_BYTES ? node : keccak256(encoded);
 }
 
 function at(pairs: readonly Pair[], index: number): Pair {

@@ -214,6 +214,41 @@ describe('four validators', { timeout: 300_000 }, () => {
     assert.match(bad.stdout, /NOT proven: PROOF_CERTIFICATE/);
   });
 
+  it('give a receipt that its holder can show to anybody who has the genesis', async () => {
+    const [dataDir = '', other = ''] = net.ready.dataDirs;
+    const file = join(dataDir, 'receipt.json');
+    const { wallet, client } = viemWallet(2);
+    const data = '0x62696c6c2037';
+    const hash = await wallet.sendTransaction({ to: carol, value: parseEther('2'), data });
+    await client.waitForTransactionReceipt({ hash });
+    paid.push(hash);
+    const node = ['--rpc', net.ready.rpc[3] ?? ''];
+    for (const at of [0, paid.length - 1]) {
+      const taken = await run(['receipt', 'get', paid[at] ?? '', '--out', file, ...node]);
+      assert.equal(taken.code, 0, taken.stderr);
+    }
+    const genesis = ['--genesis', join(other, 'genesis.json')];
+    const good = await run(['receipt', 'verify', file, ...genesis]);
+    assert.equal(good.code, 0, good.stdout + good.stderr);
+    assert.match(good.stdout, /paid, and final[\s\S]*2 MPB[\s\S]*bill 7/);
+    type Proof = { transactionIndex: string; transactionProof: string[]; receiptProof: string[] };
+    const proof = JSON.parse(readFileSync(file, 'utf8')) as Proof;
+    const forgeries: [Partial<Proof>, RegExp][] = [
+      [{ transactionIndex: '0x9' }, /PROOF_TRANSACTION_PATH/],
+      [{ receiptProof: proof.transactionProof }, /PROOF_RECEIPT_PATH/],
+      [{ transactionProof: proof.receiptProof }, /PROOF_TRANSACTION_PATH/],
+      [{ transactionProof: [] }, /PROOF_TRANSACTION_PATH/],
+    ];
+    for (const [changes, words] of forgeries) {
+      writeFileSync(file, JSON.stringify({ ...proof, ...changes }));
+      const bad = await run(['receipt', 'verify', file, ...genesis]);
+      assert.equal(bad.code, 65);
+      assert.match(bad.stdout, words);
+    }
+    const unknown = await run(['receipt', 'get', `0x${'00'.repeat(32)}`, ...node]);
+    assert.equal(unknown.code, 65);
+  });
+
   it('stop within five seconds, and leave a record that an auditor finds sound', async () => {
     const { ms, code } = await net.stop();
     assert.equal(code, 0);

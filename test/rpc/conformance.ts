@@ -26,6 +26,7 @@ const ownRows = ({ sender, blockNumber, legacy }: Facts): readonly Row[] => [
   ['mpbp_getAccountHistory', sender],
   ['mpbp_getFinalityCertificate', blockNumber],
   ['mpbp_getFinalityProof', blockNumber],
+  ['mpbp_getReceiptProof', legacy],
   ['mpbp_getValidators'],
   ['mpbp_getMembership'],
   ['mpbp_getEvidence'],

@@ -184,6 +184,10 @@ export class FakeBackend implements Backend {
     return accept(transaction.hash);
   }
 
+  receiptProof(): null {
+    return null;
+  }
+
   finalityProof(): null {
     return null;
   }

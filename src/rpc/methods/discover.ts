@@ -113,6 +113,8 @@ mpbp_getFinalityCertificate(block: Block): Object
   the votes that made a block final
 mpbp_getFinalityProof(block: Block, epoch?: Quantity): Object
   a proof of finality that needs no node
+mpbp_getReceiptProof(transaction: Hash, epoch?: Quantity): Object
+  a proof of a payment that needs no node; null while it is not final
 mpbp_getValidators(epoch?: Quantity): Object
   who decides, with stakes and keys
 mpbp_getMembership(): Object

@@ -1,13 +1,14 @@
 import type { ProofRefusal } from '#src/chain/pastTries.ts';
 import { bytesToUint, EMPTY_BYTES, toHex } from '#src/lib/bytes.ts';
 import { finalityProofToJson, transitionsMax } from '#src/types/finalityProof.ts';
+import { receiptProofToJson } from '#src/types/receiptProof.ts';
 import { asEpoch, type Height } from '#src/types/units.ts';
 import type { Backend } from '../backend.ts';
 import type { Methods } from '../dispatch.ts';
 import { invalidParam, limitExceeded, type RpcError } from '../errors.ts';
 import { quantity } from '../formats.ts';
 import type { RpcLimits } from '../limits.ts';
-import { isAbsent, readAddress, readBlock, readCount, readList } from '../params.ts';
+import { isAbsent, readAddress, readBlock, readCount, readHash, readList } from '../params.ts';
 import { finalHeightOf, heightOf, pruned } from '../resolve.ts';
 import { readSlot } from './state.ts';
 
@@ -21,6 +22,10 @@ export function proofMethods(backend: Backend, limits: RpcLimits): Methods {
     [
       'mpbp_getFinalityProof',
       { paramsMax: 2, units: 10, run: (params) => finalityProof(backend, params) },
+    ],
+    [
+      'mpbp_getReceiptProof',
+      { paramsMax: 2, units: 20, run: (params) => receiptProof(backend, params) },
     ],
     ['mpbp_getEvidence', { paramsMax: 0, run: () => evidence(backend) }],
   ];
@@ -83,6 +88,18 @@ function finalityProof(backend: Backend, [block, epoch]: readonly unknown[]): un
     throw invalidParam(1, `an epoch not after the block, and at most ${transitionsMax} before it`);
   }
   return { trustedEpoch: quantity(trusted), ...finalityProofToJson(proof) };
+}
+
+/** Of a payment; null while it is not final. The epoch as for a block. */
+function receiptProof(backend: Backend, [hash, epoch]: readonly unknown[]): unknown {
+  const transaction = readHash(hash, 0);
+  const trusted = isAbsent(epoch) ? 0 : readCount(epoch, 1);
+  if (backend.locate(transaction) === null) return null;
+  const proof = backend.receiptProof(transaction, asEpoch(trusted));
+  if (proof === null) {
+    throw invalidParam(1, `an epoch not after the block, and at most ${transitionsMax} before it`);
+  }
+  return { trustedEpoch: quantity(trusted), ...receiptProofToJson(proof) };
 }
 
 /** Votes by which validators contradicted themselves, as `submitEvidence` takes them. */
