@@ -27,6 +27,8 @@ export type TypedDataRefusal =
   | { code: 'TYPED_DATA_VALUE'; place: string; message: string };
 
 export const typedDataBytesMax = 256 * 1024;
+/** A chain of thousands would end the stack. */
+const typesMax = 256;
 
 type Field = { readonly name: string; readonly type: string };
 type Types = ReadonlyMap<string, readonly Field[]>;
@@ -100,7 +102,9 @@ function readDocument(document: Json): TypedData {
 
 function readTypes(json: Json): Types {
   const types = new Map<string, readonly Field[]>();
-  for (const [name, list] of objectAt(json, '$.types')) {
+  const defined = objectAt(json, '$.types');
+  if (defined.size > typesMax) throw typeError('$.types', `more than ${typesMax} types`);
+  for (const [name, list] of defined) {
     const place = `$.types.${name}`;
     if (!NAME.test(name) || isAtomic(name)) throw typeError(place, 'not a name of a type');
     if (!Array.isArray(list)) throw typeError(place, 'a list of fields');

@@ -190,6 +190,14 @@ describe('typed data (EIP-712)', () => {
       text: /primaryType/,
     },
     {
+      when: 'a chain of types that no stack holds',
+      edit: ({ types }) => {
+        for (let i = 0; i < 5_000; i++) types[`T${i}`] = [{ name: 'a', type: `T${i + 1}` }];
+      },
+      code: 'TYPED_DATA_TYPE',
+      text: /more than 256 types/,
+    },
+    {
       when: 'a missing field',
       edit: ({ message }) => delete message.amount,
       code: 'TYPED_DATA_VALUE',
