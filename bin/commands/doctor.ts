@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { Command } from 'commander';
 import { toHex } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
+import type { Genesis } from '#src/types/genesis.ts';
 import { lastAct } from '#storage/auditLog.ts';
 import { ShelfChainStore } from '#storage/chainStore.ts';
 import { LevelShelf } from '#storage/levelShelf.ts';
@@ -12,7 +13,7 @@ import { Client } from '../client.ts';
 import { type Config, loadConfig, type SettingName, settingNames } from '../config.ts';
 import { type DataDir, openDataDir, resolveDataDir } from '../dataDir.ts';
 import { checkFiles } from '../doctor/fileChecks.ts';
-import { type Finding, risk } from '../doctor/finding.ts';
+import { type Finding, note, risk } from '../doctor/finding.ts';
 import { checkMachine, readMachine } from '../doctor/machineChecks.ts';
 import { checkSettings } from '../doctor/settingChecks.ts';
 import { checkStake } from '../doctor/stakeChecks.ts';
@@ -76,7 +77,7 @@ async function lookAtDir(path: string): Promise<Finding[]> {
     ...checkSettings({ config, genesis: dir.genesis, isValidator, hasOperatorKey, cores }),
     ...checkFiles(path, config, Date.now()),
     ...checkMachine(readMachine()),
-    ...((await isRunning(path)) ? await askNode(config) : await checkStopped(dir)),
+    ...((await isRunning(path)) ? await askNode(config, dir.genesis) : await checkStopped(dir)),
   ];
 }
 
@@ -92,7 +93,8 @@ function flagsOf(start: Readonly<Record<string, unknown>>): Map<SettingName, str
   return flags;
 }
 
-async function askNode(config: Config): Promise<Finding[]> {
+/** One that lets nobody ask without a key, or has a certificate for another name, stays silent. */
+async function askNode(config: Config, { validators }: Genesis): Promise<Finding[]> {
   const scheme = config['rpc.tlsCertificate'] === '' ? 'http' : 'https';
   const host = ['0.0.0.0', '::'].includes(config['rpc.host']) ? '127.0.0.1' : config['rpc.host'];
   // Loaded here, because no other command needs the platform's HTTPS.
@@ -103,7 +105,8 @@ async function askNode(config: Config): Promise<Finding[]> {
     if (!(error instanceof UserError)) throw error;
     const fix = 'mpbp doctor --rpc URL, where it is reached under another name';
     const what = `the node that runs there was not asked: ${error.message}`;
-    return [{ code: 'NODE_SILENT', level: 'note', what, why: 'its network was not seen', fix }];
+    const why = 'its network was not seen: the stake is that of genesis';
+    return [note('NODE_SILENT', { what, why, fix }), ...checkStake(validators)];
   }
 }
 

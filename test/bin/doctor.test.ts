@@ -345,6 +345,18 @@ describe('doctor on a node', { timeout: 120_000 }, () => {
     await mpbp.fails(EXIT.unavailable, /no node answers/, 'doctor', '--rpc', 'http://127.0.0.1:1');
   });
 
+  it('says so where the node that runs there does not answer it', async () => {
+    const ports = await reservePorts(2);
+    const dir = join(root, 'closed');
+    cpSync(alone, dir, { recursive: true });
+    const listen = ['--rpc.port', `${ports}`, '--p2p.listen', `/ip4/127.0.0.1/tcp/${ports + 1}`];
+    const closed = ['start', '--data-dir', dir, ...listen, '--rpc.anonymous', 'false'];
+    const node = await mpbp.start('audited', ...closed);
+    const { stdout } = await mpbp.fails(EXIT.risks, /note {2}NODE_SILENT/, 'doctor', dir);
+    assert.match(stdout, /STAKE_DECIDES/, 'what genesis says of the stake');
+    assert.equal(await node.stop(), EXIT.ok);
+  });
+
   it('names a database that it does not know, and the limits of this shell', async () => {
     const dir = join(root, 'newer');
     cpSync(alone, dir, { recursive: true });
