@@ -5,13 +5,14 @@ import { foundContracts, foundingStake } from '#src/ledger/payments/founding.ts'
 import { validatorSetIn } from '#src/ledger/payments/validatorRegistry.ts';
 import { blockGasLimit, type LedgerRules } from '#src/ledger/rules.ts';
 import { EMPTY_ACCOUNT } from '#src/ledger/state/account.ts';
-import { Overlay } from '#src/ledger/state/overlay.ts';
+import { Overlay, trimSlot } from '#src/ledger/state/overlay.ts';
 import { emptyState } from '#src/ledger/state/reader.ts';
 import { concatBytes, uintToBytes, utf8 } from '#src/lib/bytes.ts';
-import { ZERO_ADDRESS } from '#src/types/address.ts';
+import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
 import { makeBlock } from '#src/types/block.ts';
 import { canonicalGenesis, type Genesis } from '#src/types/genesis.ts';
-import { type Hash, hashFromBytes } from '#src/types/hash.ts';
+import type { GenesisContract } from '#src/types/genesisAlloc.ts';
+import { type Hash, hashFromBytes, hashToBytes } from '#src/types/hash.ts';
 import { BLOOM_BYTES, type Header } from '#src/types/header.ts';
 import { EMPTY_TRIE_ROOT } from '#src/types/listRoot.ts';
 import { asEpoch, asGas, asHeight, asView, asWei } from '#src/types/units.ts';
@@ -34,8 +35,9 @@ export function chainOf(genesis: Genesis): ChainParams {
   const paramsHash = hashRules(rules);
   const timestampMs = genesis.timestamp * 1_000;
   const state = new Overlay(emptyState);
-  for (const [address, { balance }] of genesis.alloc) {
+  for (const [address, { balance, contract }] of genesis.alloc) {
     state.setAccount(address, { ...EMPTY_ACCOUNT, balance });
+    if (contract !== undefined) placeContract(state, address, contract);
   }
   foundContracts(state, genesis, networkId);
   const set = validatorSetIn(state);
@@ -78,6 +80,19 @@ export function chainOf(genesis: Genesis): ChainParams {
     electorate: { set, epoch: asEpoch(0), networkId: networkIdBytes },
     genesis: { block: makeBlock(header, []), changes, history },
   };
+}
+
+/** As if it had been created: its code, its nonce and what its constructor left. */
+function placeContract(
+  state: Overlay,
+  address: Address,
+  { nonce, code, storage }: GenesisContract,
+): void {
+  const codeHash = state.setCode(code);
+  state.changeAccount(address, (account) => ({ ...account, nonce, codeHash }));
+  for (const [key, word] of storage) {
+    state.setSlot(address, key.slice(2), trimSlot(hashToBytes(word)));
+  }
 }
 
 /** Repeated in every header, so that a change of parameters shows in the block that makes it. */

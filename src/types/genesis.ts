@@ -8,14 +8,14 @@ import { sha256 } from '#src/crypto/sha256.ts';
 import { fromHex, toHex, utf8 } from '#src/lib/bytes.ts';
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
 import { type Json, type JsonObject, parseStrictJson } from '#src/lib/strictJson.ts';
-import { type Address, isReservedAddress, parseAddress } from './address.ts';
+import type { Address } from './address.ts';
+import { allocToJson, type GenesisAccount, readAlloc } from './genesisAlloc.ts';
 import { address, fields, integer, list, name, need, Stop, text, unique } from './genesisFields.ts';
 import { type Hash, hashFromBytes } from './hash.ts';
 import {
   blockBytesMax,
   dialAddressesMax,
   evmWorstMsPerMillionGas,
-  genesisAllocMax,
   genesisBytesMax,
   genesisMembersMax,
   ingressBytesMax,
@@ -74,7 +74,7 @@ export type Genesis = {
   readonly timestamp: number;
   readonly members: readonly GenesisMember[];
   readonly validators: readonly GenesisValidator[];
-  readonly alloc: ReadonlyMap<Address, { readonly balance: Wei }>;
+  readonly alloc: ReadonlyMap<Address, GenesisAccount>;
 };
 
 export type GenesisRefusal = { code: 'GENESIS' | 'JSON'; path: string; message: string };
@@ -145,9 +145,7 @@ export function genesisToJson(genesis: Genesis): Record<string, unknown> {
       consensusKey: toHex(validator.consensusKey),
       stake: validator.stake.toString(),
     })),
-    alloc: Object.fromEntries(
-      [...alloc].map(([address, { balance }]) => [address, { balance: balance.toString() }]),
-    ),
+    alloc: allocToJson(alloc),
   };
 }
 
@@ -341,28 +339,6 @@ function readValidator(
     stake: asStake(integer(item, 'stake', path, 1n, (1n << 63n) - 1n)),
     feeRecipient: address(item, 'feeRecipient', path),
   };
-}
-
-/** Stakes are coin too: the supply is what is here and what they hold. */
-function readAlloc(json: Json, staked: bigint): Genesis['alloc'] {
-  if (!(json instanceof Map)) throw new Stop('$.alloc', 'should be an object');
-  if (json.size > genesisAllocMax)
-    throw new Stop('$.alloc', `more than ${genesisAllocMax} accounts`);
-  const alloc = new Map<Address, { balance: Wei }>();
-  let sum = staked;
-  for (const [key, value] of json as JsonObject) {
-    const path = `$.alloc["${key.slice(0, 64)}"]`;
-    const parsed = parseAddress(key.startsWith('0x') ? key : `0x${key}`);
-    if (!parsed.ok) throw new Stop(path, 'is not an address, or its checksum is wrong');
-    if (isReservedAddress(parsed.value)) throw new Stop(path, 'is reserved for the system');
-    if (alloc.has(parsed.value)) throw new Stop(path, 'stands twice, in another spelling');
-    const entry = fields(value, path, ['balance']);
-    const balance = asWei(integer(entry, 'balance', path, 0n, (1n << 256n) - 1n));
-    sum += balance;
-    if (sum >= 1n << 256n) throw new Stop(path, 'the balances add up to 2^256 or more');
-    alloc.set(parsed.value, { balance });
-  }
-  return new Map([...alloc].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 function canonical(value: unknown): string {

@@ -13,6 +13,8 @@ export const evmWorstMsPerMillionGas = 125;
 export const authorizationsMax = 64;
 /** EIP-7825 (Osaka). */
 export const transactionGasMax = 1n << 24n;
+/** EIP-170. */
+export const codeBytesMax = 24_576;
 /** EIP-3860. */
 export const initCodeBytesMax = 49_152;
 /** EIP-2681: a nonce is below this. */
@@ -32,6 +34,8 @@ export const receiptBytesMax = 4 * 1024 * 1024;
 export const genesisBytesMax = 16 * 1024 * 1024;
 export const genesisMembersMax = 1024;
 export const genesisAllocMax = 100_000;
+/** Of one account. */
+export const genesisSlotsMax = 10_000;
 export const dialAddressesMax = 8;
 /** Peer id and addresses together: everybody reads them at every change of the members. */
 export const ingressBytesMax = 300;

@@ -34,6 +34,7 @@ export class TinyNetwork {
     stakes: readonly number[] = [1, 1, 1, 1],
     timestamp = genesisSeconds,
     rich: readonly Person[] = people.slice(0, 5),
+    contracts: object = {},
   ) {
     const seeds = stakes
       .map((_, at) => new Uint8Array(32).fill(at + 1))
@@ -54,9 +55,12 @@ export class TinyNetwork {
       timestamp,
       members: validators.map(({ memberId }) => ({ id: memberId, name: memberId })),
       validators,
-      alloc: Object.fromEntries(
-        rich.map(({ address }) => [address, { balance: `${initialBalance}` }]),
-      ),
+      alloc: {
+        ...Object.fromEntries(
+          rich.map(({ address }) => [address, { balance: `${initialBalance}` }]),
+        ),
+        ...contracts,
+      },
     });
     const genesis = parseGenesis(this.genesisText);
     assert(genesis.ok, 'the tiny genesis is sound');

@@ -58,6 +58,7 @@ const inConfig = (fields: Draft) => changed(({ config }) => Object.assign(config
 const inTimers = (fields: Draft) => inConfig({ timers: fields });
 const inValidator = (fields: Validator, at = 1) =>
   changed(({ validators }) => Object.assign(validators[at] ?? {}, fields));
+const word = (value: number) => `0x${value.toString(16).padStart(64, '0')}`;
 const inAlloc = (alloc: Draft) => changed((draft) => Object.assign(draft, { alloc }));
 
 function parsed(text: string): Genesis {
@@ -176,10 +177,40 @@ const rows: Row[] = [
   },
   {
     when: '99: an unknown key in an account',
-    text: inAlloc({ [alice]: { balance: 1, nonce: 1 } }),
-    path: `$.alloc["${alice}"].nonce`,
+    text: inAlloc({ [alice]: { balance: 1, secretKey: 1 } }),
+    path: `$.alloc["${alice}"].secretKey`,
     message: /not a known key/,
   },
+  ...[
+    { when: 'a nonce without code', entry: { nonce: 1 }, at: 'nonce', message: /with code/ },
+    { when: 'storage without code', entry: { storage: {} }, at: 'storage', message: /with code/ },
+    { when: 'code that is none', entry: { code: '0x' }, at: 'code', message: /should be code/ },
+    { when: 'code of EF', entry: { code: '0xef00' }, at: 'code', message: /should be code/ },
+    {
+      when: 'code over 24 KiB',
+      entry: { code: `0x${'00'.repeat(24_577)}` },
+      at: 'code',
+      message: /should be code/,
+    },
+    { when: 'nonce 0 of code', entry: { code: '0x00', nonce: 0 }, at: 'nonce', message: /from 1/ },
+    {
+      when: 'a slot of zero',
+      entry: { code: '0x00', storage: { [word(1)]: word(0) } },
+      at: `storage["${word(1)}"]`,
+      message: /not zero/,
+    },
+    {
+      when: 'a short slot',
+      entry: { code: '0x00', storage: { '0x1': word(1) } },
+      at: 'storage["0x1"]',
+      message: /32 bytes/,
+    },
+  ].map(({ when, entry, at, message }) => ({
+    when: `99: an account with ${when}`,
+    text: inAlloc({ [alice]: { balance: 1, ...entry } }),
+    path: `$.alloc["${alice}"].${at}`,
+    message,
+  })),
   {
     when: '100: no chainId',
     text: changed(({ config }) => Reflect.deleteProperty(config, 'chainId')),
@@ -546,6 +577,15 @@ describe('the meaning of a genesis', () => {
       feeRecipient: inValidator({ feeRecipient: alice }),
       balance: inAlloc({ [alice]: { balance: 1001 }, [bob]: { balance: 1000 } }),
       account: inAlloc({ [alice]: { balance: 1000 } }),
+      code: inAlloc({ [alice]: { balance: 1000, code: '0x00' }, [bob]: { balance: 1000 } }),
+      nonce: inAlloc({
+        [alice]: { balance: 1000, code: '0x00', nonce: 2 },
+        [bob]: { balance: 1000 },
+      }),
+      storage: inAlloc({
+        [alice]: { balance: 1000, code: '0x00', storage: { [word(1)]: word(2) } },
+        [bob]: { balance: 1000 },
+      }),
     };
     others.epochBlocksMin = inConfig({ epochBlocksMin: 11 });
     for (const key of Object.keys(defaultGovernance) as (keyof typeof defaultGovernance)[]) {

@@ -6,7 +6,7 @@ import { runInEvm } from '#src/ledger/evm/machine.ts';
 import { standardGas } from '#src/ledger/gas.ts';
 import { CONSORTIUM_REGISTRY, VALIDATOR_REGISTRY } from '#src/ledger/payments/addresses.ts';
 import { Overlay, trimSlot } from '#src/ledger/state/overlay.ts';
-import { bytesToUint, uintToBytes } from '#src/lib/bytes.ts';
+import { bytesToUint, toHex, uintToBytes } from '#src/lib/bytes.ts';
 import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
 import { createAddress } from '#src/types/createAddress.ts';
 import { hashToBytes, keccakHash } from '#src/types/hash.ts';
@@ -17,7 +17,7 @@ import {
   type TransactionFields,
 } from '#src/types/transaction.ts';
 import { asGas, asHeight, asWei } from '#src/types/units.ts';
-import { feeRecipient, initialBalance, people } from '../../chain/network.ts';
+import { feeRecipient, initialBalance, people, TinyNetwork } from '../../chain/network.ts';
 import { compile } from '../../solidity.ts';
 import type { Person } from '../samples.ts';
 import { gasLimit, probe, World } from './world.ts';
@@ -316,6 +316,22 @@ describe('contracts in blocks', () => {
       );
       assert.deepEqual([outcome.gasUsed, outcome.refund], [gas, refund], code);
     }
+  });
+
+  it('a genesis may hold contracts, with storage, and they run', async () => {
+    // SLOAD of the first word of the call data, plus one, to slot 0.
+    const code = '0x5f35546001015f5500';
+    const storage = { [toHex(uintToBytes(9n, 32))]: toHex(uintToBytes(41n, 32)) };
+    const network = new TinyNetwork([1, 1, 1, 1], undefined, undefined, {
+      [nobody]: { balance: '5', code, storage },
+    });
+    const world = await World.create(network);
+    assert.equal(world.slot(nobody, 9n), 41n);
+    assert.deepEqual([world.balance(nobody), world.chain.account(nobody)?.nonce], [5n, 1n]);
+    const [receipt] = await world.block(world.send(bob, nobody, toHex(uintToBytes(9n, 32))));
+    assert.ok(receipt?.succeeded);
+    assert.equal(world.slot(nobody, 0n), 42n);
+    await world.close(nobody, bob.address);
   });
 
   it('a bare transfer to a contract runs it, on the budget of contracts', async () => {

@@ -21,7 +21,7 @@ type Fields = Partial<TransactionFields>;
 
 /** Two nodes of one chain: one proposes, the other checks what it got over the wire. */
 export class World {
-  readonly network = new TinyNetwork();
+  readonly network: TinyNetwork;
   readonly proposer: TinyChain;
   readonly verifier: TinyChain;
 
