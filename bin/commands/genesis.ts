@@ -14,6 +14,7 @@ import { addressArgument, wholeNumber } from '../arguments.ts';
 import { readGenesis, readText, resolveDataDir } from '../dataDir.ts';
 import { openNodeKeys, publicKeysOf } from '../nodeKeys.ts';
 import { makeOutput } from '../output.ts';
+import { predeploys } from '../predeploys.ts';
 
 const defaultFile = 'genesis.json';
 
@@ -27,6 +28,7 @@ export function genesisCommand(): Command {
     .option('--file <file>', 'the draft', defaultFile)
     .requiredOption('--chain-id <n>', 'a number no other network uses', wholeNumber(1, 2 ** 53 - 1))
     .option('--alloc <address=MPB...>', 'first balances, such as 0x…=1000')
+    .option('--predeploys <set>', 'contracts that tools expect: standard')
     .addHelpText(
       'after',
       '\nExample:\n  $ mpbp genesis new --chain-id 6727 --alloc 0xf39F…2266=1000',
@@ -70,17 +72,27 @@ export function genesisCommand(): Command {
 
 type Draft = Record<string, unknown> & { members: unknown[]; validators: unknown[] };
 
-function draft(options: { file: string; chainId: number; alloc?: string[] | string }): void {
+type DraftOptions = {
+  file: string;
+  chainId: number;
+  alloc?: string[] | string;
+  predeploys?: string;
+};
+
+function draft(options: DraftOptions): void {
   if (existsSync(options.file)) {
     throw new UserError(EXIT.cannotCreate, `${options.file} is there already; kept as it is`);
   }
-  const alloc: Record<string, { balance: string }> = {};
+  const alloc: Record<string, { balance: string; code?: string }> = {};
   for (const pair of [options.alloc ?? []].flat()) {
     const [addressText = '', amountText = ''] = pair.split('=');
     const address = addressArgument(addressText, '--alloc');
     const amount = parseAmount(amountText);
     if (!amount.ok) throw new UserError(EXIT.usage, `--alloc: "${amountText}" is not an amount`);
     alloc[formatAddress(address)] = { balance: amount.value.toString() };
+  }
+  for (const [address, code] of Object.entries(predeploysOf(options))) {
+    alloc[address] = { balance: alloc[address]?.balance ?? '0', code };
   }
   const begun = {
     config: { chainId: options.chainId },
@@ -91,6 +103,14 @@ function draft(options: { file: string; chainId: number; alloc?: string[] | stri
   };
   writeJson(options.file, begun);
   process.stdout.write(`${options.file} begun; next: mpbp genesis add-member --help\n`);
+}
+
+function predeploysOf({ predeploys: set }: DraftOptions): Readonly<Record<string, string>> {
+  if (set === undefined) return {};
+  const found = predeploys[set];
+  if (found !== undefined) return found;
+  const known = Object.keys(predeploys).join(', ');
+  throw new UserError(EXIT.usage, `--predeploys: there is no set "${set}"; known: ${known}`);
 }
 
 type MemberOptions = {

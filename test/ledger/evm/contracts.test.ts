@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { encodeErrorResult, encodeFunctionData, keccak256, parseAbi } from 'viem';
+import {
+  encodeErrorResult,
+  encodeFunctionData,
+  getContractAddress,
+  keccak256,
+  parseAbi,
+} from 'viem';
 import { codeAt } from '#src/ledger/evm/evmState.ts';
 import { runInEvm } from '#src/ledger/evm/machine.ts';
 import { standardGas } from '#src/ledger/gas.ts';
@@ -17,6 +23,7 @@ import {
   type TransactionFields,
 } from '#src/types/transaction.ts';
 import { asGas, asHeight, asWei } from '#src/types/units.ts';
+import { predeploys } from '../../../bin/predeploys.ts';
 import { feeRecipient, initialBalance, people, TinyNetwork } from '../../chain/network.ts';
 import { compile } from '../../solidity.ts';
 import type { Person } from '../samples.ts';
@@ -332,6 +339,26 @@ describe('contracts in blocks', () => {
     assert.ok(receipt?.succeeded);
     assert.equal(world.slot(nobody, 0n), 42n);
     await world.close(nobody, bob.address);
+  });
+
+  it('the standard predeploys are what tools expect, and a factory deploys', async () => {
+    const contracts = Object.entries(predeploys.standard ?? {});
+    const alloc = contracts.map(([address, code]) => [address, { balance: '0', code }]);
+    const network = new TinyNetwork([1, 1, 1, 1], undefined, undefined, Object.fromEntries(alloc));
+    const world = await World.create(network);
+    const factory = '0x4e59b44847b379578588920ca78fbf26c0b4956c' as Address;
+    const hash = '0x2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989';
+    assert.equal(world.chain.account(factory)?.codeHash, hash, 'as it stands on every network');
+    // A salt of zeros, and init code that leaves the one byte STOP.
+    const init = '0x60015ff3';
+    const data = `0x${'00'.repeat(32)}${init.slice(2)}`;
+    const [receipt] = await world.block(world.send(bob, factory, data));
+    assert.ok(receipt?.succeeded);
+    const salt = `0x${'00'.repeat(32)}` as const;
+    const at = getContractAddress({ from: factory, salt, bytecode: init, opcode: 'CREATE2' });
+    const made = world.chain.account(at.toLowerCase() as Address);
+    assert.equal(made?.codeHash, keccakHash(Uint8Array.of(0)));
+    await world.close(bob.address);
   });
 
   it('a bare transfer to a contract runs it, on the budget of contracts', async () => {
