@@ -196,3 +196,37 @@ describe('views of contracts', () => {
     assert.ok(codes.includes(-32005) && codes.includes(0), codes.join());
   });
 });
+
+describe('eth_createAccessList', () => {
+  type Listed = {
+    accessList: { address: string; storageKeys: string[] }[];
+    gasUsed: string;
+    error?: string;
+  };
+  const list = async (call: object) => (await world.ask('eth_createAccessList', call)) as Listed;
+  const gasOf = async (call: object) =>
+    BigInt((await world.ask('eth_estimateGas', call)) as string);
+
+  it('lists the slots that a call reads, and the gas with them listed', async () => {
+    const call = { from: alice.address, to: probeAt, data: dataOf('values', [5n]) };
+    const { accessList, gasUsed, error } = await list(call);
+    assert.deepEqual(accessList, [{ address: probeAt, storageKeys: [slotOf(5n)] }]);
+    assert.equal(error, undefined);
+    assert.equal(BigInt(gasUsed), await gasOf({ ...call, accessList }));
+    assert.notEqual(BigInt(gasUsed), await gasOf(call));
+  });
+
+  it('is empty, and an estimate, where no code runs', async () => {
+    const call = { from: alice.address, to: nobody, value: '0x1' };
+    assert.deepEqual(await list(call), { accessList: [], gasUsed: '0x5208' });
+  });
+
+  it('of a call that reverts is there all the same, with the reason beside it', async () => {
+    const pay = encodeFunctionData({
+      ...{ abi: founders.abi, functionName: 'makePayment', args: [nobody, 2n] },
+    });
+    const { accessList, error } = await list({ from: alice.address, to: foundersAt, data: pay });
+    assert.match(error ?? '', /^execution reverted/);
+    assert.ok(Array.isArray(accessList));
+  });
+});

@@ -18,7 +18,7 @@ import { recover } from '#src/crypto/secp256k1.ts';
 import { EMPTY_BYTES } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import { type Address, isReservedAddress } from '#src/types/address.ts';
-import { hashToBytes } from '#src/types/hash.ts';
+import { type Hash, hashToBytes } from '#src/types/hash.ts';
 import type { Log } from '#src/types/receipt.ts';
 import type { AccessListEntry } from '#src/types/transaction.ts';
 import { contractAt } from '../payments/contracts.ts';
@@ -48,6 +48,8 @@ export type EvmMessage = {
   readonly accessList: readonly AccessListEntry[];
   /** Of the authorizations (EIP-7702). */
   readonly warm: readonly Address[];
+  /** Whether the outcome says what was accessed. */
+  readonly tellsAccess?: boolean;
 };
 
 export type EvmOutcome = {
@@ -60,6 +62,8 @@ export type EvmOutcome = {
   readonly refund: bigint;
   readonly logs: readonly Log[];
   readonly transfers: readonly Transfer[];
+  /** Accounts and slots that were cold, where the message asked for them; also of what failed. */
+  readonly accessed: readonly AccessListEntry[];
 };
 
 /**
@@ -126,12 +130,13 @@ class Machine extends EVM {
   async run(overlay: Overlay, block: EvmBlock, message: EvmMessage): Promise<EvmOutcome> {
     const state = new EvmState(overlay);
     this.#world.begin(state, block);
+    if (message.tellsAccess) this.journal.startReportingAccessList();
     this.#warmUp(block, message);
     state.checkpoint();
     try {
       const result = await this.runCall(callOf(block, message));
       state.commit();
-      return this.#outcomeOf(result, state);
+      return { ...this.#outcomeOf(result, state), accessed: this.#accessed() };
     } catch (error) {
       const { failure } = this.#world;
       if (failure !== null) throw failure.error;
@@ -141,6 +146,7 @@ class Machine extends EVM {
       const { gas: gasUsed } = message;
       return { ...FAILED, reason, gasUsed };
     } finally {
+      delete this.journal.accessList;
       this.journal.cleanJournal();
       this.transientStorage.clear();
     }
@@ -156,7 +162,14 @@ class Machine extends EVM {
     }
   }
 
-  #outcomeOf({ execResult }: EVMResult, state: EvmState): EvmOutcome {
+  #accessed(): AccessListEntry[] {
+    return [...(this.journal.accessList ?? [])].map(([address, slots]) => ({
+      address: `0x${address}` as Address,
+      storageKeys: [...slots].map((slot) => `0x${slot}` as Hash),
+    }));
+  }
+
+  #outcomeOf({ execResult }: EVMResult, state: EvmState): Omit<EvmOutcome, 'accessed'> {
     const { exceptionError, executionGasUsed: gasUsed, returnValue: output } = execResult;
     if (exceptionError !== undefined) {
       const { error: reason } = exceptionError;
@@ -237,7 +250,7 @@ type LibraryError = ConstructorParameters<typeof EVMError>[0];
 
 const FAILED = {
   ...{ ended: 'failed' as const, reason: '', output: EMPTY_BYTES, refund: 0n },
-  ...{ logs: [], transfers: [] },
+  ...{ logs: [], transfers: [], accessed: [] },
 };
 
 function failedCall(error: LibraryError, gas: bigint, returnValue: Uint8Array): EVMResult {

@@ -3,6 +3,7 @@
  * transaction, its own cost, refunds and the floor for data included.
  */
 import type { Address } from '#src/types/address.ts';
+import type { Hash } from '#src/types/hash.ts';
 import type { AccessListEntry } from '#src/types/transaction.ts';
 import { asWei } from '#src/types/units.ts';
 import { floorGas, standardGas } from '../gas.ts';
@@ -31,6 +32,7 @@ export async function simulate(
   block: EvmBlock,
   question: Question,
   gas: bigint,
+  tellsAccess = false,
 ): Promise<Simulated> {
   const { data, sender, ...rest } = question;
   const before = standardGas({ ...rest, data, authorizationList: [] });
@@ -43,7 +45,8 @@ export async function simulate(
     const balance = account.balance > fee ? account.balance - fee : 0n;
     return { ...account, balance: asWei(balance), nonce: account.nonce + 1n };
   });
-  const outcome = await runInEvm(overlay, block, { ...question, gas: gas - before, warm: [] });
+  const message = { ...question, gas: gas - before, warm: [], tellsAccess };
+  const outcome = await runInEvm(overlay, block, message);
   const spent = before + outcome.gasUsed;
   const most = spent / REFUND_QUOTIENT;
   const kept = spent - (outcome.refund < most ? outcome.refund : most);
@@ -88,6 +91,47 @@ export async function estimate(
   return { t: 'gas', gas: enough };
 }
 
+/** Rounds after which it is as good as it gets: code may look at what its gas is. */
+const accessRoundsMax = 4;
+
+/**
+ * The access list with which the message runs, and its gas with it (EIP-2930). Who is warm anyway is
+ * not in it, unless for its slots.
+ */
+export async function findAccessList(
+  state: StateReader,
+  block: EvmBlock,
+  question: Question,
+  gas: bigint,
+): Promise<{ accessList: AccessListEntry[]; outcome: Simulated }> {
+  const slots = new Map<Address, Set<Hash>>();
+  const add = (entries: readonly AccessListEntry[]) => {
+    let added = 0;
+    for (const { address, storageKeys } of entries) {
+      const known = slots.get(address) ?? new Set();
+      if (!slots.has(address)) added++;
+      slots.set(address, known);
+      for (const key of storageKeys) {
+        if (!known.has(key)) added++;
+        known.add(key);
+      }
+    }
+    return added;
+  };
+  add(question.accessList);
+  const list = () =>
+    [...slots].map(([address, keys]) => ({ address, storageKeys: [...keys].sort() }));
+  const warm = new Set([question.sender, question.to, block.coinbase]);
+  for (let round = 1; ; round++) {
+    const accessList = list();
+    const outcome = await simulate(state, block, { ...question, accessList }, gas, true);
+    const found = outcome.accessed.filter(
+      ({ address, storageKeys }) => storageKeys.length > 0 || !warm.has(address),
+    );
+    if (add(found) === 0 || round === accessRoundsMax) return { accessList, outcome };
+  }
+}
+
 const NOTHING: EvmOutcome = {
   ended: 'failed',
   reason: OUT_OF_GAS,
@@ -96,4 +140,5 @@ const NOTHING: EvmOutcome = {
   refund: 0n,
   logs: [],
   transfers: [],
+  accessed: [],
 };

@@ -22,7 +22,13 @@ import type { RpcLimits } from '../limits.ts';
 import { readBlock } from '../params.ts';
 import { finalHeightOf, stateOf } from '../resolve.ts';
 import { revertOf, viewFailure } from '../views/viewErrors.ts';
-import type { Override, ViewAnswer, ViewBlock, ViewRequest } from '../views/viewRequest.ts';
+import type {
+  Override,
+  ViewAnswer,
+  ViewBlock,
+  ViewFailure,
+  ViewRequest,
+} from '../views/viewRequest.ts';
 import { brokenView, type ViewThreads } from '../views/viewThreads.ts';
 import { type Call, readBlockOverrides, readCall, readOverrides } from './callParams.ts';
 import { codeOf } from './state.ts';
@@ -69,7 +75,15 @@ export function callMethods(
     checkFunds(wanted, world, need);
     return quantity(need);
   };
+  const createAccessList = async (params: readonly unknown[]) => {
+    const prepared = prepare(params);
+    const { wanted, world, runsCode } = prepared;
+    if (runsCode) return view(prepared, 'accessList', allowance(wanted, world, backend));
+    // Native contracts and transfers have nothing to warm up.
+    return { accessList: [], gasUsed: estimate(params) };
+  };
   return [
+    ['eth_createAccessList', { paramsMax: 4, units: 60, run: createAccessList }],
     ['eth_call', { paramsMax: 4, units: 20, run }],
     ['eth_estimateGas', { paramsMax: 4, units: 40, run: estimate }],
   ];
@@ -131,19 +145,28 @@ function allowance({ from, value, price, gas }: Call, world: World, backend: Bac
   return most;
 }
 
-function resultOf(answer: ViewAnswer, gasMax: bigint, log: Log): string {
+function resultOf(answer: ViewAnswer, gasMax: bigint, log: Log): unknown {
   switch (answer.t) {
     case 'output':
       return toHex(answer.output);
     case 'gas':
       return quantity(answer.gas);
+    case 'accessList': {
+      const { accessList, gas, error } = answer;
+      const words = error === null ? {} : { error: failureOf(error, gasMax).message };
+      return { accessList, gasUsed: quantity(gas), ...words };
+    }
     case 'reverted':
-      throw revertOf(answer.output);
     case 'failed':
-      throw viewFailure(answer.reason, gasMax);
+      throw failureOf(answer, gasMax);
     case 'broken':
       throw brokenView(log, answer.reason);
   }
+}
+
+function failureOf(failure: ViewFailure, gasMax: bigint): RpcError {
+  if (failure.t === 'reverted') return revertOf(failure.output);
+  return viewFailure(failure.reason, gasMax);
 }
 
 /** A revert goes out in geth's manner: code 3, and the error's bytes, which libraries decode. */

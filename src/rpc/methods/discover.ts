@@ -47,6 +47,8 @@ eth_call(call: Object, block?: Block, state?: Object, overrides?: Object): Data
   runs a call that changes nothing
 eth_estimateGas(call: Object, block?: Block, state?: Object, overrides?: Object): Quantity
   gas that a call takes
+eth_createAccessList(call: Object, block?: Block, state?: Object, overrides?: Object): Object
+  accounts and slots that a call accesses, and its gas with them listed (EIP-2930)
 eth_feeHistory(blocks: Quantity, newest: Block, percentiles?: List): Object
   base fees, how full blocks were, tips
 eth_getBlockByNumber(block: Block, full: Boolean): Object

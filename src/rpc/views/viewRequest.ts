@@ -2,6 +2,7 @@
 import type { Question } from '#src/ledger/evm/simulate.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
+import type { AccessListEntry } from '#src/types/transaction.ts';
 
 /** What a caller would have of an account; null leaves it as it is. */
 export type Override = {
@@ -25,7 +26,7 @@ export type ViewBlock = {
 };
 
 export type ViewRequest = {
-  readonly kind: 'call' | 'estimate';
+  readonly kind: 'call' | 'estimate' | 'accessList';
   readonly question: Question;
   readonly gasMax: bigint;
   /** The state after this final block. */
@@ -37,10 +38,20 @@ export type ViewRequest = {
 export type ViewAnswer =
   | { readonly t: 'output'; readonly output: Uint8Array }
   | { readonly t: 'gas'; readonly gas: bigint }
-  | { readonly t: 'reverted'; readonly output: Uint8Array }
-  | { readonly t: 'failed'; readonly reason: string }
+  /** `error`: of a message that fails all the same, in words. */
+  | {
+      readonly t: 'accessList';
+      readonly accessList: readonly AccessListEntry[];
+      readonly gas: bigint;
+      readonly error: ViewFailure | null;
+    }
+  | ViewFailure
   /** A bug, or state that went away: in the log, not to the caller. */
   | { readonly t: 'broken'; readonly reason: string };
+
+export type ViewFailure =
+  | { readonly t: 'reverted'; readonly output: Uint8Array }
+  | { readonly t: 'failed'; readonly reason: string };
 
 /** What a thread says first, and how long it may take until then. */
 export const VIEW_READY = 'ready';

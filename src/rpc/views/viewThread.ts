@@ -9,7 +9,7 @@ import {
   receiveMessageOnPort,
   workerData,
 } from 'node:worker_threads';
-import { estimate, simulate } from '#src/ledger/evm/simulate.ts';
+import { estimate, findAccessList, simulate } from '#src/ledger/evm/simulate.ts';
 import type { EvmBlock } from '#src/ledger/evm/world.ts';
 import { EMPTY_ACCOUNT, EMPTY_CODE_HASH } from '#src/ledger/state/account.ts';
 import { trimSlot } from '#src/ledger/state/overlay.ts';
@@ -26,6 +26,7 @@ import {
   type ReadAnswer,
   VIEW_READY,
   type ViewAnswer,
+  type ViewFailure,
   type ViewRequest,
 } from './viewRequest.ts';
 
@@ -59,11 +60,16 @@ async function answerTo(request: ViewRequest): Promise<ViewAnswer> {
     if (found.t === 'gas') return found;
     return failure(found.outcome);
   }
+  if (request.kind === 'accessList') {
+    const { accessList, outcome } = await findAccessList(state, block, question, gasMax);
+    const error = outcome.ended === 'well' ? null : failure(outcome);
+    return { t: 'accessList', accessList, gas: outcome.gasNeeded, error };
+  }
   const outcome = await simulate(state, block, question, gasMax);
   return outcome.ended === 'well' ? { t: 'output', output: outcome.output } : failure(outcome);
 }
 
-function failure(outcome: { ended: string; reason: string; output: Uint8Array }): ViewAnswer {
+function failure(outcome: { ended: string; reason: string; output: Uint8Array }): ViewFailure {
   if (outcome.ended === 'reverted') return { t: 'reverted', output: outcome.output };
   return { t: 'failed', reason: outcome.reason };
 }
