@@ -24,6 +24,8 @@ export type RpcLimits = {
   /** How long a refused sender may go on before its socket is cut, so that it sees the refusal. */
   readonly lingerMs: number;
   readonly socketsMax: number;
+  /** Of one key or address, so that nobody has all of them; not of those that are not counted. */
+  readonly callerSocketsMax: number;
   readonly socketPayloadBytesMax: number;
   readonly socketFragmentsMax: number;
   readonly socketUnreadBytesMax: number;
@@ -82,6 +84,7 @@ export const defaultRpcLimits: RpcLimits = {
   idleTimeoutMs: 60_000,
   lingerMs: 500,
   socketsMax: 100,
+  callerSocketsMax: 25,
   socketPayloadBytesMax: MiB,
   socketFragmentsMax: 64,
   socketUnreadBytesMax: 4 * MiB,

@@ -196,8 +196,16 @@ export class RpcServer {
     if (!isOriginAllowed(this.#door, request.headers.origin)) return refuseUpgrade(socket, 403);
     if (path !== '/' && keyInPath(path) === null) return refuseUpgrade(socket, 404);
     if (isExhausted(caller)) return refuseUpgrade(socket, 429);
+    if (this.#hasManySockets(caller)) return refuseUpgrade(socket, 429);
     if (this.#sessions.size >= this.#limits.socketsMax) return refuseUpgrade(socket, 503);
     this.#sockets.handleUpgrade(request, socket, head, (client) => this.#welcome(client, caller));
+  }
+
+  #hasManySockets(caller: Caller): boolean {
+    if (caller.meter === null) return false;
+    let own = 0;
+    for (const session of this.#sessions) if (session.caller === caller) own++;
+    return own >= this.#limits.callerSocketsMax;
   }
 
   #welcome(client: WebSocket, caller: Caller): void {

@@ -11,13 +11,13 @@ export class SocketSession implements Session {
   readonly subscriptions = new Set<string>();
   readonly #socket: WebSocket;
   readonly #limits: RpcLimits;
-  readonly #caller: Caller;
+  readonly caller: Caller;
   #answers = true;
   #pings = 0;
 
   constructor(socket: WebSocket, dispatcher: Dispatcher, limits: RpcLimits, caller: Caller) {
     this.#socket = socket;
-    this.#caller = caller;
+    this.caller = caller;
     this.#limits = limits;
     socket.on('message', (data: RawData) => this.#receive(data, dispatcher));
     socket.on('pong', () => {
@@ -51,7 +51,7 @@ export class SocketSession implements Session {
 
   /** Once an interval. */
   checkAlive(): void {
-    if (this.#caller.isRevoked) return this.#cut(CLOSE.policy, 'the key was revoked');
+    if (this.caller.isRevoked) return this.#cut(CLOSE.policy, 'the key was revoked');
     if (!this.#answers) return this.#socket.terminate();
     this.#answers = false;
     this.#pings = 0;
@@ -64,7 +64,7 @@ export class SocketSession implements Session {
 
   #receive(data: RawData, dispatcher: Dispatcher): void {
     if (this.#socket.readyState !== WebSocket.OPEN || !Buffer.isBuffer(data)) return;
-    const caller = this.#caller;
+    const caller = this.caller;
     if (caller.isRevoked) return this.#cut(CLOSE.policy, 'the key was revoked');
     if (isExhausted(caller)) return this.send(dispatcher.exhausted());
     if (dispatcher.isBusy) return this.send(dispatcher.busy());

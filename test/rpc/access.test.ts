@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { type IncomingMessage, request } from 'node:http';
-import { describe, it } from 'node:test';
+import { describe, it, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import type { AccessKey } from '#src/rpc/access/access.ts';
@@ -269,6 +269,25 @@ describe("the operator's surface", async () => {
     });
     assert.equal(status, 403);
   });
+});
+
+test('nobody has all the WebSockets', async () => {
+  const as = { access: openAccess({ unlimited: new Set<string>() }), unlimited: new Set<string>() };
+  const { url } = await openWorld({ callerSocketsMax: 3 }, { ...unlimitedAccess(), ...as });
+  const open = () =>
+    new Promise<WebSocket | number>((resolve) => {
+      const ws = new WebSocket(url.replace('http', 'ws'));
+      ws.on('error', () => {});
+      ws.once('open', () => resolve(ws));
+      ws.once('unexpected-response', (_, { statusCode = 0 }) => resolve(statusCode));
+    });
+  const sockets = [await open(), await open(), await open()];
+  assert.equal(await open(), 429);
+  for (const socket of sockets) if (typeof socket !== 'number') socket.terminate();
+  await sleep(100);
+  const again = await open();
+  assert.ok(typeof again !== 'number', 'a place that is free again');
+  again.terminate();
 });
 
 describe('callers without a key', async () => {
