@@ -22,6 +22,8 @@ export class EvmState {
   readonly #marks: { readonly journal: number; readonly transfers: number }[] = [];
   /** The values that slots had when the transaction began, of those written since. */
   readonly #originals = new Map<Address, Map<SlotKey, Uint8Array>>();
+  /** Each read once: a call of 100 gas must not cost a read of 24 KiB, and finds its jumps again. */
+  readonly #codes = new Map<Hash, Uint8Array>();
   #lastCredit: { readonly to: Address; readonly amount: bigint } | null = null;
 
   constructor(overlay: Overlay) {
@@ -33,7 +35,13 @@ export class EvmState {
   }
 
   code(address: Address): Uint8Array {
-    return codeAt(this.overlay, address);
+    const hash = this.overlay.account(address)?.codeHash ?? EMPTY_CODE_HASH;
+    let code = this.#codes.get(hash);
+    if (code === undefined) {
+      code = codeAt(this.overlay, address);
+      this.#codes.set(hash, code);
+    }
+    return code;
   }
 
   slot(address: Address, key: SlotKey): Uint8Array {

@@ -19,9 +19,17 @@ export type Running = {
     readonly origin: Addressed;
   };
   readonly stateManager: { codeOfWord(address: bigint): Uint8Array };
+  readonly code: Uint8Array;
+  /** Of the constants by their position, those that were read. */
+  readonly cachedPushes: (bigint | undefined)[];
+  readonly opCode: number;
+  /** Behind the opcode. */
+  programCounter: number;
 };
 
 type Addressed = { readonly bytes: Uint8Array };
+
+const PUSH1 = 0x60;
 
 export const fastOpcodes: ReadonlyMap<number, (running: Running) => void> = new Map([
   [0x30, (running) => running.stack.push(numberOf(running.env.address))],
@@ -33,7 +41,23 @@ export const fastOpcodes: ReadonlyMap<number, (running: Running) => void> = new 
   [0x3e, (running) => copy(running, running.interpreter.getReturnData())],
   [0x51, loadWord],
   [0x52, storeWord],
+  ...Array.from({ length: 32 }, (_, index) => [PUSH1 + index, pushConstant] as const),
 ]);
+
+function pushConstant(running: Running): void {
+  const { cachedPushes, programCounter: from } = running;
+  const length = running.opCode - PUSH1 + 1;
+  let value = cachedPushes[from];
+  if (value === undefined) {
+    value = bytesToUint(running.code.subarray(from, from + length));
+    // What lies beyond the end of the code is zero.
+    const missing = from + length - running.code.length;
+    if (missing > 0) value <<= BigInt(8 * missing);
+    cachedPushes[from] = value;
+  }
+  running.programCounter = from + length;
+  running.stack.push(value);
+}
 
 /** To memory; what lies beyond the end of the source is zero. */
 function copy({ stack, memory }: Running, source: Uint8Array): void {

@@ -26,6 +26,7 @@ import { refuseDelegated, runMessage, type Transfer } from '../payments/dispatch
 import type { Overlay } from '../state/overlay.ts';
 import { EvmState } from './evmState.ts';
 import { fastOpcodes } from './fastOpcodes.ts';
+import { installJumpTables } from './jumpTables.ts';
 import { precompilePrices } from './precompilePrices.ts';
 import {
   addressOf,
@@ -82,6 +83,8 @@ export async function runInEvm(
   idle.set(block.chainId, [...waiting.slice(0, idleMax - 1), machine]);
   return outcome;
 }
+
+await installJumpTables();
 
 /** Making one costs a millisecond; two blocks that are executed at a time need one each. */
 const idle = new Map<bigint, Machine[]>();
