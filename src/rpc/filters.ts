@@ -4,9 +4,10 @@ import { asHeight, type Height } from '#src/types/units.ts';
 import type { Backend } from './backend.ts';
 import { limitExceeded, RPC, RpcError } from './errors.ts';
 import { randomId } from './ids.ts';
+import type { KeptChoices } from './keptChoices.ts';
 import type { RpcLimits } from './limits.ts';
 import { type LogFilter, type Range, readLogFilter, readRange, searchLogs } from './logs.ts';
-import { isAbsent, readBlockNumber, readObject } from './params.ts';
+import { isAbsent, readBlockNumber, readHash, readObject } from './params.ts';
 
 /**
  * Filters that a client polls. They keep a position and no results, so that one that nobody polls
@@ -18,10 +19,12 @@ export class Filters {
   /** The one polled longest ago first. */
   readonly #filters = new Map<string, Filter>();
   readonly #pending: PendingLog;
+  readonly #kept: KeptChoices;
 
-  constructor(backend: Backend, limits: RpcLimits) {
+  constructor(backend: Backend, limits: RpcLimits, kept: KeptChoices) {
     this.#backend = backend;
     this.#limits = limits;
+    this.#kept = kept;
     this.#pending = new PendingLog(limits.pendingHashesMax);
   }
 
@@ -40,12 +43,17 @@ export class Filters {
   /** The range may lie ahead: it is what `getFilterLogs` asks for. Changes begin after the head. */
   addLogs(value: unknown): string {
     const filter = readLogFilter(value, 0, this.#limits);
-    const { fromBlock } = readObject(value, 0);
-    if (!isAbsent(fromBlock)) readBlockNumber(fromBlock, 0);
-    return this.#add({ kind: 'logs', next: this.#afterHead(), filter, value });
+    const { fromBlock, toBlock, blockHash } = readObject(value, 0);
+    for (const end of [fromBlock, toBlock]) if (!isAbsent(end)) readBlockNumber(end, 0);
+    if (!isAbsent(blockHash)) readHash(blockHash, 0);
+    // Not what else the caller wrote, which may be long.
+    const range = { fromBlock, toBlock, blockHash };
+    return this.#add({ kind: 'logs', next: this.#afterHead(), filter, range });
   }
 
   remove(id: string): boolean {
+    const filter = this.#filters.get(id);
+    if (filter?.kind === 'logs') this.#kept.forget(filter.filter);
     return this.#filters.delete(id);
   }
 
@@ -72,7 +80,7 @@ export class Filters {
   async logs(id: string): Promise<unknown[]> {
     const filter = this.#touch(id);
     if (filter.kind !== 'logs') throw notFound();
-    const range = readRange(this.#backend, filter.value, 0);
+    const range = readRange(this.#backend, filter.range, 0);
     return searchLogs(this.#backend, filter.filter, range, this.#limits);
   }
 
@@ -80,6 +88,7 @@ export class Filters {
     this.#dropExpired();
     const { filtersMax } = this.#limits;
     if (this.#filters.size >= filtersMax) throw limitExceeded(`more than ${filtersMax} filters`);
+    if (state.kind === 'logs') this.#kept.keep(state.filter);
     const id = randomId();
     this.#filters.set(id, { ...state, polledAt: performance.now() });
     return id;
@@ -99,7 +108,7 @@ export class Filters {
     const before = performance.now() - this.#limits.filterLifetimeMs;
     for (const [id, { polledAt }] of this.#filters) {
       if (polledAt > before) break;
-      this.#filters.delete(id);
+      this.remove(id);
     }
   }
 
@@ -157,7 +166,7 @@ class PendingLog {
 type FilterState =
   | { readonly kind: 'blocks'; next: bigint }
   | { readonly kind: 'pending'; next: bigint }
-  | { readonly kind: 'logs'; next: bigint; readonly filter: LogFilter; readonly value: unknown };
+  | { readonly kind: 'logs'; next: bigint; readonly filter: LogFilter; readonly range: object };
 
 type Filter = FilterState & { polledAt: number };
 

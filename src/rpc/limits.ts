@@ -42,6 +42,8 @@ export type RpcLimits = {
   readonly logSearchMs: number;
   readonly logAddressesMax: number;
   readonly logTopicChoicesMax: number;
+  /** Addresses and topics that filters and subscriptions of all callers hold together. */
+  readonly keptChoicesMax: number;
   readonly feeHistoryBlocksMax: number;
   /** With percentiles: these need the blocks' bodies. */
   readonly feeHistoryRewardBlocksMax: number;
@@ -100,6 +102,7 @@ export const defaultRpcLimits: RpcLimits = {
   logSearchMs: 2_000,
   logAddressesMax: 1_000,
   logTopicChoicesMax: 1_000,
+  keptChoicesMax: 100_000,
   feeHistoryBlocksMax: 1_024,
   feeHistoryRewardBlocksMax: 128,
   feeHistoryPercentilesMax: 100,

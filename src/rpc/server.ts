@@ -12,6 +12,7 @@ import { Dispatcher, isExhausted } from './dispatch.ts';
 import { Filters } from './filters.ts';
 import type { Page, Readiness } from './http.ts';
 import { type DoorOptions, isOriginAllowed, judgeCaller, onRequest, pathOf } from './http.ts';
+import { KeptChoices } from './keptChoices.ts';
 import { defaultRpcLimits, type RpcLimits } from './limits.ts';
 import { blockMethods } from './methods/blocks.ts';
 import { callMethods } from './methods/call.ts';
@@ -88,11 +89,12 @@ export class RpcServer {
     const limits = { ...defaultRpcLimits, ...options.limits };
     this.#limits = limits;
     this.#log = log;
-    this.#subscriptions = new Subscriptions(limits, log);
-    this.#streams = new Streams(backend, limits);
+    const kept = new KeptChoices(limits);
+    this.#subscriptions = new Subscriptions(limits, log, kept);
+    this.#streams = new Streams(backend, limits, kept);
     this.#views = new ViewThreads(backend, limits, log);
     const waits = new ReceiptWaits();
-    const filters = new Filters(backend, limits);
+    const filters = new Filters(backend, limits, kept);
     const methods = [
       ...nodeMethods(backend),
       ...stateMethods(backend),

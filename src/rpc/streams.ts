@@ -15,6 +15,7 @@ import type { Session } from './dispatch.ts';
 import { invalidParam, limitExceeded } from './errors.ts';
 import { formatHeader, quantity } from './formats.ts';
 import { randomId } from './ids.ts';
+import type { KeptChoices } from './keptChoices.ts';
 import type { RpcLimits } from './limits.ts';
 import { type LogFilter, logsIn, mayHave, readLogFilter } from './logs.ts';
 import { isAbsent, type Params, readQuantity, readText } from './params.ts';
@@ -27,21 +28,28 @@ type Stream = {
   readonly topic: Topic;
   /** The first block of which nothing was told yet. */
   next: Height;
-  isReading: boolean;
+  /** For its client, which has much to read. */
+  isWaiting: boolean;
 };
 
-const blocksATurn = 32;
+/** For all streams together: there are more important things to do. */
+const turnMs = 4;
 /** How long a client is waited for that does not read as fast as it is told of the past. */
 const slowMs = 20;
 
 export class Streams {
   readonly #backend: Backend;
   readonly #limits: RpcLimits;
+  readonly #kept: KeptChoices;
   readonly #streams = new Map<string, Stream>();
+  /** The one that waits longest first. */
+  readonly #behind = new Set<Stream>();
+  #isReading = false;
 
-  constructor(backend: Backend, limits: RpcLimits) {
+  constructor(backend: Backend, limits: RpcLimits, kept: KeptChoices) {
     this.#backend = backend;
     this.#limits = limits;
+    this.#kept = kept;
   }
 
   /** `[topic, filter, from]`; without `from` what becomes final from now on. */
@@ -52,35 +60,42 @@ export class Streams {
     }
     const topic = this.#readTopic(name, filter);
     const next = this.#readFrom(from);
+    if (topic.name === 'logs') this.#kept.keep(topic.filter);
     const id = randomId();
-    const stream: Stream = { id, session, topic, next, isReading: false };
+    const stream: Stream = { id, session, topic, next, isWaiting: false };
     this.#streams.set(id, stream);
     session.subscriptions.add(id);
     // Behind the answer, which tells the client its id.
-    setImmediate(() => void this.#read(stream));
+    setImmediate(() => this.#follow(stream));
     return id;
   }
 
   /** False for another connection's, as for one that never was. */
   remove(id: string, session: Session): boolean {
-    if (this.#streams.get(id)?.session !== session) return false;
+    const stream = this.#streams.get(id);
+    if (stream === undefined || stream.session !== session) return false;
     session.subscriptions.delete(id);
+    if (stream.topic.name === 'logs') this.#kept.forget(stream.topic.filter);
+    this.#behind.delete(stream);
     return this.#streams.delete(id);
   }
 
   removeAll(session: Session): void {
-    for (const id of session.subscriptions) this.#streams.delete(id);
+    for (const id of [...session.subscriptions]) this.remove(id, session);
   }
 
   onFinal(block: Block, receipts: readonly Receipt[]): void {
+    const endMs = performance.now() + turnMs;
     for (const stream of this.#streams.values()) {
-      if (stream.next === block.header.height) this.#tell(stream, block, receipts);
-      else if (stream.next < block.header.height) void this.#read(stream);
+      const isNext = stream.next === block.header.height;
+      if (isNext && performance.now() < endMs) this.#tell(stream, block, receipts);
+      else this.#follow(stream);
     }
   }
 
   close(): void {
     this.#streams.clear();
+    this.#behind.clear();
   }
 
   #readTopic(value: unknown, filter: unknown): Topic {
@@ -109,16 +124,37 @@ export class Streams {
   }
 
   /** Up to the head; from then on blocks come by themselves. */
-  async #read(stream: Stream): Promise<void> {
-    if (stream.isReading) return;
-    stream.isReading = true;
-    for (let read = 0; this.#isBehind(stream); read++) {
-      if (stream.session.isSlow) await new Promise((resolve) => setTimeout(resolve, slowMs));
-      else if (read % blocksATurn === blocksATurn - 1) {
-        await new Promise((resolve) => setImmediate(resolve));
-      } else this.#readNext(stream);
+  #follow(stream: Stream): void {
+    if (stream.isWaiting || !this.#isBehind(stream)) return;
+    this.#behind.add(stream);
+    if (!this.#isReading) void this.#readAll();
+  }
+
+  /** A block for each in turn, and never long at a time, however many are behind. */
+  async #readAll(): Promise<void> {
+    this.#isReading = true;
+    let endMs = performance.now() + turnMs;
+    for (const stream of this.#behind) {
+      this.#behind.delete(stream);
+      if (stream.session.isSlow) this.#waitFor(stream);
+      else {
+        this.#readNext(stream);
+        // At the end of what this loop goes through.
+        if (this.#isBehind(stream)) this.#behind.add(stream);
+      }
+      if (performance.now() < endMs) continue;
+      await new Promise((resolve) => setImmediate(resolve));
+      endMs = performance.now() + turnMs;
     }
-    stream.isReading = false;
+    this.#isReading = false;
+  }
+
+  #waitFor(stream: Stream): void {
+    stream.isWaiting = true;
+    setTimeout(() => {
+      stream.isWaiting = false;
+      this.#follow(stream);
+    }, slowMs);
   }
 
   #isBehind({ id, next }: Stream): boolean {

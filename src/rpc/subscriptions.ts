@@ -6,6 +6,7 @@ import type { Session } from './dispatch.ts';
 import { invalidParam, limitExceeded } from './errors.ts';
 import { formatHeader, formatTransaction } from './formats.ts';
 import { randomId } from './ids.ts';
+import type { KeptChoices } from './keptChoices.ts';
 import type { RpcLimits } from './limits.ts';
 import { type LogFilter, logsIn, mayHave, readLogFilter } from './logs.ts';
 import { isAbsent, type Params, readBoolean, readText } from './params.ts';
@@ -14,14 +15,16 @@ import { isAbsent, type Params, readBoolean, readText } from './params.ts';
 export class Subscriptions {
   readonly #limits: RpcLimits;
   readonly #log: Logger;
+  readonly #kept: KeptChoices;
   readonly #heads = new Map<string, Session>();
   readonly #hashes = new Map<string, Session>();
   readonly #transactions = new Map<string, Session>();
   readonly #logs = new Map<string, { session: Session; filter: LogFilter }>();
 
-  constructor(limits: RpcLimits, log: Logger) {
+  constructor(limits: RpcLimits, log: Logger, kept: KeptChoices) {
     this.#limits = limits;
     this.#log = log;
+    this.#kept = kept;
   }
 
   add([kind, options]: Params, session: Session): string {
@@ -40,9 +43,12 @@ export class Subscriptions {
         (full ? this.#transactions : this.#hashes).set(id, session);
         break;
       }
-      case 'logs':
-        this.#logs.set(id, { session, filter: readLogFilter(options, 1, this.#limits) });
+      case 'logs': {
+        const filter = readLogFilter(options, 1, this.#limits);
+        this.#kept.keep(filter);
+        this.#logs.set(id, { session, filter });
         break;
+      }
       default:
         throw invalidParam(0, 'no such subscription: newHeads, logs, newPendingTransactions');
     }
@@ -53,6 +59,8 @@ export class Subscriptions {
   /** False for another connection's, as for one that never was. */
   remove(id: string, session: Session): boolean {
     if (!session.subscriptions.delete(id)) return false;
+    const logs = this.#logs.get(id);
+    if (logs !== undefined) this.#kept.forget(logs.filter);
     for (const kind of [this.#heads, this.#hashes, this.#transactions, this.#logs]) kind.delete(id);
     return true;
   }

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { describe, it } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { type Answer, openWorld, payee, sleep } from './harness.ts';
+
+const call = (method: string, ...params: unknown[]) =>
+  JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
+
+/** What is left after a collection. */
+function heapBytes(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  return process.memoryUsage().heapUsed;
+}
+
+describe('what callers leave behind', () => {
+  it('a filter keeps what it filters by, and not all that its caller wrote', async () => {
+    const world = await openWorld();
+    const filters = 150;
+    await world.ask('eth_newFilter', { address: payee });
+    const before = heapBytes();
+    for (let at = 0; at < filters; at++) {
+      await world.ask('eth_newFilter', { address: payee, more: `${at}`.repeat(200_000) });
+    }
+    const kept = heapBytes() - before;
+    assert.ok(kept < 15_000_000, `${kept} bytes for ${filters} filters`);
+    const long = { address: payee, toBlock: 'x'.repeat(1_000) };
+    assert.equal((await world.call('eth_newFilter', long)).error?.code, -32602);
+  });
+
+  it('filters and subscriptions hold so many addresses and topics together', async () => {
+    const world = await openWorld({ keptChoicesMax: 10 });
+    const word = `0x${'11'.repeat(32)}`;
+    const address = Array.from({ length: 4 }, (_, at) => `0x${`${at}${at}`.repeat(20)}`);
+    const id = await world.ask('eth_newFilter', { address });
+    const one = await world.socket();
+    const subscribe = (method: string, filter: object): Promise<Answer> =>
+      one.send(call(method, 'logs', filter));
+    assert.equal((await subscribe('eth_subscribe', { address })).error, undefined);
+    const { result: stream } = await subscribe('mpbp_subscribe', { address, topics: [] });
+    assert.equal(stream, undefined, 'two are left');
+    const topics = [word, [word]];
+    assert.equal((await subscribe('mpbp_subscribe', { topics })).error, undefined);
+    assert.equal((await world.call('eth_newFilter', { address: payee })).error?.code, -32005);
+    await world.ask('eth_uninstallFilter', id);
+    await world.ask('eth_newFilter', { address });
+    one.ws.terminate();
+    let left: Answer = {} as Answer;
+    for (let tried = 0; tried < 100; tried++) {
+      left = await world.call('eth_newFilter', { address: address.slice(0, 3), topics });
+      if (left.error === undefined) break;
+      await sleep(10);
+    }
+    assert.equal(left.error, undefined, 'a connection that is gone keeps nothing');
+    assert.equal((await world.call('eth_newFilter', { address })).error?.code, -32005);
+  });
+
+  it('a hundred streams that read the past at once do not hold the node up', async () => {
+    const world = await openWorld();
+    const { backend } = world;
+    for (let at = 0; at < 200; at++) backend.mine();
+    const headerAt = backend.headerAt.bind(backend);
+    // As long as a block that lies on the disk.
+    backend.headerAt = (height) => {
+      const endMs = performance.now() + 1;
+      while (performance.now() < endMs);
+      return headerAt(height);
+    };
+    const clients = await Promise.all([1, 2, 3].map(() => world.socket()));
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+    delay.enable();
+    for (const client of clients) {
+      const filter = { address: payee };
+      for (let at = 0; at < 32; at++) await client.ask('mpbp_subscribe', 'logs', filter, '0x1');
+    }
+    await sleep(500);
+    delay.disable();
+    for (const client of clients) client.ws.terminate();
+    const worstMs = delay.max / 1e6;
+    // It was a block of each of them, thirty-two times: seconds.
+    assert.ok(worstMs < 200, `${worstMs} ms`);
+  });
+});
