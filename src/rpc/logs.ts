@@ -19,6 +19,7 @@ import {
   readObject,
 } from './params.ts';
 import { heightOf } from './resolve.ts';
+import { Turns } from './turns.ts';
 
 export type LogFilter = {
   /** Null: of any address. */
@@ -69,6 +70,9 @@ export function readRange(backend: Backend, value: unknown, index: number): Rang
   return range;
 }
 
+/** All searches of the process. */
+const turns = new Turns();
+
 /** Lets the loop turn between blocks; gives up at the limits of blocks, results and time. */
 export async function searchLogs(
   backend: Backend,
@@ -82,10 +86,12 @@ export async function searchLogs(
   }
   const found: unknown[] = [];
   const endMs = performance.now() + limits.logSearchMs;
+  let turnEndMs = 0;
   for (let at = from as bigint; at <= to; at++) {
-    if ((at - from) % BLOCKS_A_TURN === BLOCKS_A_TURN - 1n) {
-      await new Promise((resolve) => setImmediate(resolve));
-      if (performance.now() > endMs) throw limitExceeded('the search takes too long: ask for less');
+    if (performance.now() > turnEndMs) {
+      await turns.next();
+      turnEndMs = performance.now() + TURN_MS;
+      if (turnEndMs > endMs) throw limitExceeded('the search takes too long: ask for less');
     }
     const height = asHeight(at);
     const header = backend.headerAt(height);
@@ -121,7 +127,7 @@ export function mayHave(bloom: Uint8Array, { addressBits }: LogFilter): boolean 
 
 const EMPTY: JsonObject = {};
 const TOPICS_MAX = 4;
-const BLOCKS_A_TURN = 32n;
+const TURN_MS = 4;
 
 type Bit = readonly [at: number, mask: number];
 

@@ -82,4 +82,30 @@ describe('what callers leave behind', () => {
     // It was a block of each of them, thirty-two times: seconds.
     assert.ok(worstMs < 200, `${worstMs} ms`);
   });
+
+  it('a hundred searches for logs at once do not hold the node up', async () => {
+    const world = await openWorld();
+    const { backend } = world;
+    for (let at = 0; at < 64; at++) backend.mine();
+    const headerAt = backend.headerAt.bind(backend);
+    let isSlow = true;
+    backend.headerAt = (height) => {
+      const endMs = performance.now() + (isSlow ? 1 : 0);
+      while (performance.now() < endMs);
+      return headerAt(height);
+    };
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+    delay.enable();
+    const range = { fromBlock: '0x1', toBlock: '0x40' };
+    const client = await world.socket();
+    const searches = Array.from({ length: 100 }, () => client.send(call('eth_getLogs', range)));
+    await sleep(800);
+    delay.disable();
+    isSlow = false;
+    const answers = await Promise.all(searches);
+    assert.ok(answers.every(({ error }) => error === undefined || error.code === -32005));
+    const worstMs = delay.max / 1e6;
+    // It was 32 blocks of each of them.
+    assert.ok(worstMs < 300, `${worstMs} ms`);
+  });
 });
