@@ -15,6 +15,7 @@ import {
 import type { Block } from '#src/types/block.ts';
 import { createAddress } from '#src/types/createAddress.ts';
 import { type Hash, hashFromBytes, hashToBytes } from '#src/types/hash.ts';
+import { memoBytesMax } from '#src/types/limits.ts';
 import type { Receipt } from '#src/types/receipt.ts';
 import {
   decodeRlp,
@@ -47,9 +48,6 @@ export type HistoryEntry = {
   readonly memo: Uint8Array;
   readonly succeeded: boolean;
 };
-
-/** Longer data is not a memo that a person reads; the transaction itself has it whole. */
-export const memoBytesMax = 256;
 
 /** What the entry did to the balance. */
 export function deltaOf({ kind, amount, fee }: HistoryEntry): bigint {

@@ -12,6 +12,7 @@ import { encodeReceipt, joinBlooms, makeReceipt, type Receipt } from '#src/types
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asGas, type Epoch, type Gas } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
+import { intrinsicGas } from './gas.ts';
 import { findDisorder, orderTransactions } from './order.ts';
 import type { Transfer } from './payments/dispatch.ts';
 import { closeEpoch } from './payments/validatorChanges.ts';
@@ -114,15 +115,8 @@ function* assembling(
   candidates: Iterable<SignedTransaction>,
   goOn: () => boolean,
 ): Steps<Assembled> {
+  const chosen = choose(context.rules, candidates);
   const lanes = new Lanes(context.rules);
-  const closed = new Set<Address>();
-  const chosen: SignedTransaction[] = [];
-  for (const candidate of candidates) {
-    if (lanes.isFull('payment') && lanes.isFull('evm')) break;
-    if (closed.has(candidate.sender)) continue;
-    if (lanes.take(candidate)) chosen.push(candidate);
-    else closed.add(candidate.sender);
-  }
   const run = new Run(parent, context);
   const transactions: SignedTransaction[] = [];
   const failed = new Set<Address>();
@@ -133,13 +127,31 @@ function* assembling(
       sinceLook = 0;
     }
     if (failed.has(transaction.sender)) continue;
-    if ((yield* run.apply(transaction, lanes)) === null) {
+    const hasRoom = lanes.take(transaction);
+    if (hasRoom && (yield* run.apply(transaction, lanes)) === null) {
       transactions.push(transaction);
       // One that ran code may have taken as long as all the others.
       sinceLook += run.hasRunCode ? lookEvery : 1;
     } else failed.add(transaction.sender);
   }
   return { transactions, outcome: run.finish() };
+}
+
+/** As many as could be in a block if each took the least that it can. */
+function choose(
+  rules: LedgerRules,
+  candidates: Iterable<SignedTransaction>,
+): readonly SignedTransaction[] {
+  const lanes = new Lanes(rules);
+  const closed = new Set<Address>();
+  const chosen: SignedTransaction[] = [];
+  for (const candidate of candidates) {
+    if (lanes.isFull('payment') && lanes.isFull('evm')) break;
+    if (closed.has(candidate.sender)) continue;
+    if (lanes.take(candidate, intrinsicGas(candidate))) chosen.push(candidate);
+    else closed.add(candidate.sender);
+  }
+  return chosen;
 }
 
 class Run {
@@ -163,6 +175,7 @@ class Run {
     this.hasRunCode = !('ok' in soon);
     const applied = yield* wait(soon);
     if (!applied.ok) return applied.refusal;
+    lanes.settle(applied.value.gasUsed);
     this.#include(transaction, applied.value);
     return null;
   }
@@ -209,13 +222,18 @@ function assertConservation({ accounts, before }: StateChanges): void {
   assert(sum === 0n, 'a block neither makes nor loses coin');
 }
 
-/** What is left of the two budgets, in gas and in bytes. */
+/**
+ * What is left of the two budgets, in gas and in bytes. A transaction needs room for all that it
+ * asks for, and takes what it used: who asks for much and uses little crowds nobody out.
+ */
 class Lanes {
   readonly #left: Record<LaneName, { gas: bigint; bytes: number }>;
   #count = 0;
   /** What the header and the framing of a block may take. */
   #bytes = blockBytesMax - 4_096;
   readonly #evmGasMax: bigint;
+  /** By the transaction whose turn it is. */
+  #held: { readonly lane: LaneName; readonly gas: bigint } = { lane: 'payment', gas: 0n };
 
   constructor({ paymentLaneGasLimit, evmLaneGasLimit, paymentLaneBytesMax }: LedgerRules) {
     this.#evmGasMax = evmLaneGasLimit;
@@ -229,26 +247,45 @@ class Lanes {
     return this.#left[lane].gas < 21_000n || this.#count >= blockTransactionsMax;
   }
 
-  take(transaction: SignedTransaction): boolean {
-    const lane = this.#left[laneOf(transaction)];
-    // With the string header that the transaction has inside the block.
-    const bytes = transaction.raw.length + 4;
-    if (transaction.gasLimit > lane.gas || bytes > lane.bytes || bytes > this.#bytes) return false;
+  take(transaction: SignedTransaction, gas: bigint = transaction.gasLimit): boolean {
+    const lane = laneOf(transaction);
+    const left = this.#left[lane];
+    const bytes = bytesOf(transaction);
+    if (gas > left.gas || bytes > left.bytes || bytes > this.#bytes) return false;
     if (this.#count >= blockTransactionsMax) return false;
-    lane.gas -= transaction.gasLimit;
-    lane.bytes -= bytes;
+    left.gas -= gas;
+    left.bytes -= bytes;
     this.#bytes -= bytes;
     this.#count++;
+    this.#held = { lane, gas };
     return true;
   }
 
-  /** A transfer that was taken as a payment runs code after all; false where there is no room. */
-  shift({ gasLimit }: SignedTransaction): boolean {
+  /** What was taken as a payment runs code after all; false where there is no room for that. */
+  shift(transaction: SignedTransaction): boolean {
     const { evm, payment } = this.#left;
+    const { gasLimit } = transaction;
     const gas = gasLimit < this.#evmGasMax ? gasLimit : this.#evmGasMax;
-    if (gas > evm.gas) return false;
-    payment.gas += gasLimit;
+    const bytes = bytesOf(transaction);
+    // Its own cost alone, such as of a long access list, may be more than all contracts have.
+    if (gas > evm.gas || bytes > evm.bytes || gas < intrinsicGas(transaction)) return false;
+    payment.gas += this.#held.gas;
+    payment.bytes += bytes;
     evm.gas -= gas;
+    evm.bytes -= bytes;
+    this.#held = { lane: 'evm', gas };
     return true;
   }
+
+  /** The turn is over: what was not used is there for the next one. */
+  settle(gasUsed: bigint): void {
+    const { lane, gas } = this.#held;
+    this.#left[lane].gas += gas - gasUsed;
+    this.#held = { lane, gas: gasUsed };
+  }
+}
+
+/** With the string header that the transaction has inside the block. */
+function bytesOf({ raw }: SignedTransaction): number {
+  return raw.length + 4;
 }

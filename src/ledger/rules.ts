@@ -1,6 +1,6 @@
 import { type Address, isReservedAddress } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
-import { transactionGasMax } from '#src/types/limits.ts';
+import { memoBytesMax, transactionGasMax } from '#src/types/limits.ts';
 import type { Log } from '#src/types/receipt.ts';
 import type { Envelope } from '#src/types/transaction.ts';
 import { asGas, type Gas, type Height, type Wei } from '#src/types/units.ts';
@@ -38,13 +38,14 @@ export type Applied = {
 export type LaneName = 'payment' | 'evm';
 
 /**
- * Two budgets, so that contracts never crowd payments out. Plain transfers and calls of reserved
- * addresses are payments, as far as type, target and data can tell. Whether there is code at the target
- * of a transfer shows when its turn comes: if so it draws on the other budget (`transfer.ts`).
+ * Two budgets, so that contracts never crowd payments out. Transfers, with a memo or without, and
+ * calls of reserved addresses are payments, as far as type, target and data can tell. Whether there
+ * is code at the target of a transfer shows when its turn comes: if so it draws on the other budget
+ * (`transfer.ts`).
  */
 export function laneOf({ type, to, data }: Envelope): LaneName {
   if (to === null || type === 4) return 'evm';
-  return data.length === 0 || isReservedAddress(to) ? 'payment' : 'evm';
+  return data.length <= memoBytesMax || isReservedAddress(to) ? 'payment' : 'evm';
 }
 
 /** The most gas that a transaction may ask for: its lane's budget, and EIP-7825. */

@@ -20,6 +20,9 @@ export const initCodeBytesMax = 49_152;
 /** EIP-2681: a nonce is below this. */
 export const nonceMax = (1n << 64n) - 1n;
 
+/** Longer data is not a memo that a person reads. */
+export const memoBytesMax = 256;
+
 export const extraDataBytesMax = 512;
 export const headerBytesMax = 2048;
 /** A proposal has to fit a message of the network, with its certificates. */

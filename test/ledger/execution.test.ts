@@ -383,11 +383,18 @@ describe('lanes', () => {
     Array.from({ length }, (_, nonce) =>
       payment(personOf(alice), { ...fields, nonce: BigInt(nonce) }),
     );
+  /** Of alice, in order, asking for so much gas each. */
+  const asking = (...gas: bigint[]) =>
+    gas.map((limit, nonce) =>
+      payment(personOf(alice), { gasLimit: asGas(limit), nonce: BigInt(nonce) }),
+    );
+  /** Longer than a memo; 33,000 gas with the floor for data. */
+  const long = { data: new Uint8Array(300).fill(1), gasLimit: asGas(100_000n) };
 
   const rows = [
     {
-      when: 'payments ask for more gas than their lane has',
-      transactions: run(3, { gasLimit: asGas(400_000n) }),
+      when: 'a payment asks for more gas than its lane has left',
+      transactions: asking(400_000n, 400_000n, 990_000n),
       lane: 'payment',
       fits: 2,
     },
@@ -399,10 +406,11 @@ describe('lanes', () => {
       fits: Math.floor(5_000 / ((run(1, {})[0]?.raw.length ?? 0) + 4)),
     },
     {
-      when: 'calls with data ask for more gas than their lane has',
-      transactions: run(4, { data: utf8('memo'), gasLimit: asGas(100_000n) }),
+      when: 'a call with much data asks for more gas than its lane has left',
+      transactions: run(10, long),
       lane: 'evm',
-      fits: 3,
+      // Of 300,000: behind seven of 33,000 less than 100,000 are left.
+      fits: 7,
     },
   ];
   for (const { when, transactions, lane, fits } of rows) {
@@ -418,10 +426,28 @@ describe('lanes', () => {
   }
 
   it('one lane that is full leaves the other one open', () => {
-    const calls = run(4, { data: utf8('memo'), gasLimit: asGas(100_000n) });
+    const calls = run(10, long);
     const payments = people.slice(1).map((from) => payment(from, {}));
     const built = assembleBlock(state, context, [...calls, ...payments]);
-    assert.equal(built.transactions.length, 3 + payments.length);
+    assert.equal(built.transactions.length, 7 + payments.length);
+  });
+
+  it('who asks for much and uses little crowds nobody out', () => {
+    const greedy = asking(950_000n, 950_000n, 950_000n);
+    const honest = people.slice(1).map((from) => payment(from, {}));
+    const { transactions } = assembleBlock(state, context, [...greedy, ...honest]);
+    for (const one of honest) assert.ok(transactions.includes(one));
+    assert.ok(executeBlock(state, context, transactions).ok);
+  });
+
+  it('a memo makes no call of a payment', () => {
+    const memo = { data: utf8('invoice 7'), gasLimit: asGas(100_000n) };
+    const payments = people.map((from) => payment(from, memo));
+    const { transactions } = assembleBlock(state, context, [
+      ...run(10, long).slice(1),
+      ...payments,
+    ]);
+    for (const one of payments) assert.ok(transactions.includes(one));
   });
 
   it('ends a block when the proposer has no more time, and the block is valid', () => {
@@ -436,11 +462,7 @@ describe('lanes', () => {
   });
 
   it('a sender whose payment does not fit has no later one in the block', () => {
-    const [first, second, third] = [
-      { gasLimit: asGas(900_000n) },
-      { gasLimit: asGas(200_000n) },
-      { gasLimit: asGas(21_000n) },
-    ].map((fields, nonce) => payment(personOf(alice), { ...fields, nonce: BigInt(nonce) }));
+    const [first, second, third] = asking(21_000n, 990_000n, 21_000n);
     const other = payment(personOf(bob), {});
     const candidates = [first, second, third, other].filter((item) => item !== undefined);
     const built = assembleBlock(state, context, candidates);

@@ -371,11 +371,15 @@ describe('contracts in blocks', () => {
     const exact = { value: asWei(9n), gasLimit: asGas(21_000n), data: none };
     const [short] = await world.block(world.send(bob, address, '0x', exact));
     assert.equal(short?.succeeded, false, 'nothing is left for its code');
-    // Each takes half of the budget and a little more: one of them is left for the next block.
-    const half = { gasLimit: asGas(1_000_001n) };
-    const both = [world.send(bob, address, '0x', half), world.send(carol, address, '0x', half)];
+    // Each asks for all of the budget, of which the first one uses some.
+    const whole = { gasLimit: asGas(2_000_000n) };
+    const both = [world.send(bob, address, '0x', whole), world.send(carol, address, '0x', whole)];
     const built = await world.proposer.buildSoon(both);
     assert.equal(built.transactions.length, 1);
+    const accessList = Array.from({ length: 900 }, () => ({ address, storageKeys: [] }));
+    const listed = { gasLimit: asGas(10_000_000n), accessList };
+    const tooMuch = await world.proposer.buildSoon([world.send(bob, address, '0x', listed)]);
+    assert.equal(tooMuch.transactions.length, 0, 'its list alone costs more than the budget');
     const most = { gasLimit: asGas(10_000_000n), value: asWei(1n) };
     const [all] = await world.block(world.send(bob, address, '0x', most));
     assert.ok(all?.succeeded, 'more than the whole budget is cut to it');
