@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
@@ -6,7 +7,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { assert, EXIT, UserError } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import { type Access, type Caller, keyInPath } from './access/access.ts';
-import { canonicalAddress } from './access/callerAddress.ts';
+import { canonicalAddress, limitedAs } from './access/callerAddress.ts';
 import type { Backend } from './backend.ts';
 import { Dispatcher, isExhausted } from './dispatch.ts';
 import { Filters } from './filters.ts';
@@ -248,12 +249,17 @@ function createHttpServer(limits: RpcLimits, tls: TlsFiles | null): Server | Tls
   return server;
 }
 
-/** One address cannot take the places of all others. */
-function limitConnections(server: Server, max: number, unlimited: ReadonlySet<string>): void {
+/** One address, or network of IPv6, cannot take the places of all others. */
+export function limitConnections(
+  server: EventEmitter,
+  max: number,
+  unlimited: ReadonlySet<string>,
+): void {
   const open = new Map<string, number>();
   server.on('connection', (socket: Socket) => {
-    const address = canonicalAddress(socket.remoteAddress ?? '');
-    if (unlimited.has(address)) return;
+    const from = canonicalAddress(socket.remoteAddress ?? '');
+    if (unlimited.has(from)) return;
+    const address = limitedAs(from);
     const count = (open.get(address) ?? 0) + 1;
     if (count > max) return void socket.destroy();
     open.set(address, count);

@@ -11,6 +11,18 @@ import type { RpcLimits } from './limits.ts';
 import { type LogFilter, logsIn, mayHave, readLogFilter } from './logs.ts';
 import { isAbsent, type Params, readBoolean, readText } from './params.ts';
 
+type Listener = { readonly session: Session; readonly filter: LogFilter };
+/** `to`: whoever listened when the block became final. */
+type News = {
+  readonly block: Block;
+  readonly receipts: readonly Receipt[];
+  readonly to: readonly (readonly [string, Listener])[];
+};
+
+const turnMs = 4;
+/** Who has to miss nothing subscribes with `mpbp_subscribe`, which keeps no queue. */
+const untoldBlocksMax = 64;
+
 /** Who is told what. An event is encoded once, however many are told. */
 export class Subscriptions {
   readonly #limits: RpcLimits;
@@ -19,7 +31,9 @@ export class Subscriptions {
   readonly #heads = new Map<string, Session>();
   readonly #hashes = new Map<string, Session>();
   readonly #transactions = new Map<string, Session>();
-  readonly #logs = new Map<string, { session: Session; filter: LogFilter }>();
+  readonly #logs = new Map<string, Listener>();
+  readonly #untold: News[] = [];
+  #isTelling = false;
 
   constructor(limits: RpcLimits, log: Logger, kept: KeptChoices) {
     this.#limits = limits;
@@ -73,10 +87,30 @@ export class Subscriptions {
     if (this.#heads.size > 0) {
       tell(this.#heads, JSON.stringify(formatHeader(block.header, block.hash)));
     }
-    for (const [id, { session, filter }] of this.#logs) {
-      if (!mayHave(block.header.logsBloom, filter)) continue;
-      for (const log of logsIn(block, receipts, filter)) notify(id, session, JSON.stringify(log));
+    if (this.#logs.size === 0) return;
+    if (this.#untold.length >= untoldBlocksMax) {
+      this.#untold.shift();
+      this.#log.warn('logs of a block were not told: too many subscriptions');
     }
+    this.#untold.push({ block, receipts, to: [...this.#logs] });
+    if (!this.#isTelling) void this.#tellLogs();
+  }
+
+  /** A few milliseconds a turn: many subscriptions to many logs are millions of notices. */
+  async #tellLogs(): Promise<void> {
+    this.#isTelling = true;
+    let endMs = performance.now() + turnMs;
+    for (let news = this.#untold.shift(); news !== undefined; news = this.#untold.shift()) {
+      const { block, receipts, to } = news;
+      for (const [id, { session, filter }] of to) {
+        if (!this.#logs.has(id) || !mayHave(block.header.logsBloom, filter)) continue;
+        for (const log of logsIn(block, receipts, filter)) notify(id, session, JSON.stringify(log));
+        if (performance.now() < endMs) continue;
+        await new Promise((resolve) => setImmediate(resolve));
+        endMs = performance.now() + turnMs;
+      }
+    }
+    this.#isTelling = false;
   }
 
   onPending(transaction: SignedTransaction): void {
@@ -88,6 +122,7 @@ export class Subscriptions {
   close(): void {
     this.#log.debug('subscriptions end', { heads: this.#heads.size, logs: this.#logs.size });
     for (const kind of [this.#heads, this.#hashes, this.#transactions, this.#logs]) kind.clear();
+    this.#untold.length = 0;
   }
 }
 

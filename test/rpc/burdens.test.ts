@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { describe, it } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { type Answer, openWorld, payee, sleep } from './harness.ts';
+import { limitConnections } from '#src/rpc/server.ts';
+import { loud } from './fakeBackend.ts';
+import { type Answer, keyOf, openWorld, payee, payment, sleep } from './harness.ts';
 
 const call = (method: string, ...params: unknown[]) =>
   JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
@@ -107,5 +110,52 @@ describe('what callers leave behind', () => {
     const worstMs = delay.max / 1e6;
     // It was 32 blocks of each of them.
     assert.ok(worstMs < 300, `${worstMs} ms`);
+  });
+
+  it('many subscriptions to the logs of one block are told of it over many turns', async () => {
+    const world = await openWorld({ socketUnreadBytesMax: 1024 * 1024 * 1024 });
+    const { backend } = world;
+    const logs = 200;
+    const mineMs = async (turn: number) => {
+      for (let at = 0; at < logs; at++) {
+        const nonce = BigInt((turn * logs) / 10 + Math.floor(at / 10));
+        await backend.submit(payment({ to: loud, nonce }, keyOf(at % 10)).raw);
+      }
+      const before = performance.now();
+      backend.mine();
+      return performance.now() - before;
+    };
+    const aloneMs = await mineMs(0);
+    const clients = await Promise.all(Array.from({ length: 10 }, () => world.socket()));
+    for (const client of clients) {
+      for (let at = 0; at < 32; at++) await client.ask('eth_subscribe', 'logs', { address: loud });
+    }
+    const ms = await mineMs(1);
+    const all = 32 * logs;
+    for (const client of clients) await client.heard(all);
+    assert.ok(clients.every(({ notices }) => notices.length === all));
+    // It was the time for 64,000 notices.
+    assert.ok(ms < aloneMs + 150, `${ms} ms, ${aloneMs} without subscriptions`);
+  });
+
+  it('the addresses of one household in IPv6 have the connections of one address', () => {
+    const server = new EventEmitter();
+    limitConnections(server, 2, new Set(['2001:db8::9']));
+    const connect = (remoteAddress: string) => {
+      const socket = Object.assign(new EventEmitter(), {
+        ...{ remoteAddress, destroyed: false },
+        destroy(): void {
+          socket.destroyed = true;
+        },
+      });
+      server.emit('connection', socket);
+      return socket;
+    };
+    const [one, two, three] = ['1', '2', '3'].map((end) => connect(`2001:db8::${end}`));
+    assert.deepEqual([one?.destroyed, two?.destroyed, three?.destroyed], [false, false, true]);
+    assert.equal(connect('2001:db8::9').destroyed, false, 'not limited');
+    assert.equal(connect('2001:db8:0:1::1').destroyed, false, 'another household');
+    one?.emit('close');
+    assert.equal(connect('2001:db8::4').destroyed, false);
   });
 });
