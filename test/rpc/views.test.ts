@@ -186,6 +186,23 @@ describe('views of contracts', () => {
     assert.equal(BigInt(String(again)), 77n, 'and the next is answered');
   });
 
+  it('ask the node for the hash of an ancestor once, not for each 20 gas', async () => {
+    const { world: own } = await opened();
+    for (let mined = 0; mined < 3; mined++) own.backend.mine();
+    const headerAt = own.backend.headerAt.bind(own.backend);
+    let asked = 0;
+    own.backend.headerAt = (height) => {
+      asked++;
+      return headerAt(height);
+    };
+    // For ever: BLOCKHASH(1), POP.
+    const overrides = { [nobody]: { code: `0x5b${'60014050'.repeat(20)}5f56` } };
+    const call = { to: nobody, gas: '0x30d40' };
+    const { error } = await own.call('eth_call', call, 'latest', overrides);
+    assert.match(error?.message ?? '', /out of gas/);
+    assert.ok(asked < 20, `${asked} headers`);
+  });
+
   it('beyond the room to wait: -32005, and whoever waits is answered', async () => {
     const { world: busy } = await opened({ viewThreads: 1, viewsWaitingMax: 3 });
     const asked = Array.from({ length: 12 }, () =>

@@ -53,7 +53,7 @@ async function answerTo(request: ViewRequest): Promise<ViewAnswer> {
   const block: EvmBlock = {
     ...request.block,
     height: asHeight(request.block.height),
-    blockHash: (height) => ask({ t: 'blockHash', height }) as Hash | null,
+    blockHash: (height) => state.blockHash(height),
   };
   if (request.kind === 'estimate') {
     const found = await estimate(state, block, question, gasMax);
@@ -95,6 +95,7 @@ class AskedState implements StateReader {
   readonly #accounts = new Map<Address, ReturnType<StateReader['account']>>();
   readonly #slots = new Map<string, Uint8Array>();
   readonly #code = new Map<Hash, Uint8Array>();
+  readonly #blockHashes = new Map<bigint, Hash | null>();
 
   constructor({ overrides }: ViewRequest) {
     this.#overrides = overrides;
@@ -133,6 +134,16 @@ class AskedState implements StateReader {
       this.#code.set(hash, code);
     }
     return code;
+  }
+
+  /** For 20 gas each time. */
+  blockHash(height: bigint): Hash | null {
+    let hash = this.#blockHashes.get(height);
+    if (hash === undefined) {
+      hash = ask({ t: 'blockHash', height }) as Hash | null;
+      this.#blockHashes.set(height, hash);
+    }
+    return hash;
   }
 
   trieNode(): null {
