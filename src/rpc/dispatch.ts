@@ -38,6 +38,8 @@ export type Methods = Iterable<readonly [string, Method]>;
 type Answer = string | null | Promise<string | null>;
 
 const NO_PARAMS: Params = [];
+/** For whole milliseconds of this thread, on top: how long a large block or pool takes to tell. */
+const unitsPerMs = 10;
 const TOO_MUCH = limitExceeded('too much was asked for: ask again later');
 
 /** Whether its quota is used up for now. */
@@ -123,7 +125,14 @@ export class Dispatcher {
       const reason = `too many arguments, want at most ${method.paramsMax}`;
       throw invalidParam(method.paramsMax, reason);
     }
-    return method.run(params, session);
+    if (caller.meter === null) return method.run(params, session);
+    const startMs = performance.now();
+    try {
+      return method.run(params, session);
+    } finally {
+      const ms = Math.floor(performance.now() - startMs);
+      if (ms > 0) caller.meter.take(ms * unitsPerMs);
+    }
   }
 
   async #whenDone(

@@ -6,7 +6,16 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { limitConnections } from '#src/rpc/server.ts';
 import { loud } from './fakeBackend.ts';
-import { type Answer, keyOf, openWorld, payee, payment, sleep } from './harness.ts';
+import {
+  type Answer,
+  keyOf,
+  openAccess,
+  openWorld,
+  payee,
+  payment,
+  sleep,
+  unlimitedAccess,
+} from './harness.ts';
 
 const call = (method: string, ...params: unknown[]) =>
   JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
@@ -157,5 +166,25 @@ describe('what callers leave behind', () => {
     assert.equal(connect('2001:db8:0:1::1').destroyed, false, 'another household');
     one?.emit('close');
     assert.equal(connect('2001:db8::4').destroyed, false);
+  });
+
+  it('a request that takes long counts for more than one that does not', async () => {
+    const access = openAccess({ unlimited: new Set() });
+    const world = await openWorld({}, { ...unlimitedAccess(), access });
+    const { backend } = world;
+    const blockAt = backend.blockAt.bind(backend);
+    let slowMs = 0;
+    backend.blockAt = (height) => {
+      const endMs = performance.now() + slowMs;
+      while (performance.now() < endMs);
+      return blockAt(height);
+    };
+    const ask = () => world.call('eth_getBlockByNumber', '0x0', true);
+    for (let at = 0; at < 40; at++) assert.equal((await ask()).error, undefined);
+    slowMs = 30;
+    let answered = 0;
+    while (answered < 60 && (await ask()).error === undefined) answered++;
+    // Ten units for each millisecond, of 5,000 at once and 1,000 a second.
+    assert.ok(answered >= 5 && answered < 40, `${answered} were answered`);
   });
 });
