@@ -103,6 +103,10 @@ const plain: readonly [string, Uint8Array][] = [
   ['ADDRESS, CALLER, ORIGIN', loop('305033503250'.repeat(14))],
   ['CALL of an empty account, warm', loop('5f5f5f5f5f6110005af150'.repeat(4))],
   ['STATICCALL of itself, until the depth ends', hexBytes('5b5f5f5f5f305afa505f56')],
+  [
+    'STATICCALL of a jump and 24 KiB of constants',
+    hexBytes(`36602c575b${'5f5f60015f305afa50'.repeat(4)}6004565b00${'60'.repeat(24_000)}`),
+  ],
   ['CREATE of nothing', loop('5f5f5ff050'.repeat(2))],
   ['CREATE of 24 KiB of init code', loop('6160005f5ff050')],
   ['GAS', loop('5a50'.repeat(40))],
