@@ -258,8 +258,9 @@ export class SimNode {
 
   /** Of payments; and now and then of contracts, up to the quarter of a view that they may take. */
   #executionTime(): number {
-    const { random } = this.#world;
-    return random.chance(0.1) ? random.between(5, 125) : random.between(0.1, 0.5);
+    const { random, contractsChance, timing } = this.#world;
+    const hasContracts = contractsChance > 0 && random.chance(contractsChance);
+    return hasContracts ? random.between(1, timing.advanceMs / 4) : random.between(0.1, 0.5);
   }
 
   #report(metric: Extract<Effect, { t: 'report' }>['metric'], core: Core): void {

@@ -109,6 +109,7 @@ function heal(world: World): void {
   world.crashChance = 0;
   world.stallChance = 0;
   world.slowSyncChance = 0;
+  world.contractsChance = 0;
   world.startAll();
 }
 
@@ -202,6 +203,7 @@ function misfortune(world: World, until: number): void {
     network.duplication = random.chance(0.3) ? random.between(0, 0.3) : 0;
     world.stallChance = random.chance(0.2) ? 0.05 : 0;
     world.slowSyncChance = random.chance(0.1) ? 0.1 : 0;
+    world.contractsChance = random.chance(0.5) ? 0.1 : 0;
     world.crashChance = random.chance(0.3) ? random.between(0.001, 0.05) : 0;
     const any = () => random.below(nodes.length);
     switch (random.below(9)) {

@@ -54,6 +54,8 @@ export class World {
   stallChance = 0;
   /** Chance that a sync takes as long as on a failing disk. */
   slowSyncChance = 0;
+  /** Chance that a block has contracts, which may take a quarter of a view. */
+  contractsChance = 0;
 
   constructor(seed: number, stakes: readonly bigint[], options: WorldOptions = {}) {
     const { timing = simTiming, spares = 0, twin = null } = options;
