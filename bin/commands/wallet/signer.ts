@@ -81,7 +81,9 @@ async function serve(options: Options): Promise<void> {
   makeOutput(options.json).result(facts, text);
   const stop = async () => {
     await server.close();
-    await audit.append('signer stop').catch(() => {});
+    await audit.append('signer stop').catch((error: unknown) => {
+      log.error('this stop is not in audit.log', { reason: String(error) });
+    });
     process.exit(0);
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void stop());
