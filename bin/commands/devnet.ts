@@ -138,8 +138,6 @@ async function create(dir: string, options: Options): Promise<Mark> {
       config: {
         chainId: CHAIN_ID,
         heartbeatMs: 5_000,
-        // Developers' contracts are large, and nobody here writes the slowest code there is.
-        evmLaneGasLimit: 4_000_000,
         epochBlocksMin: options.epochBlocksMin,
         governance: GOVERNANCE,
       },

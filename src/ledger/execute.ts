@@ -6,13 +6,12 @@ import { accept, assert, refuse, type Verdict } from '#src/lib/failure.ts';
 import { type Soon, type Steps, wait, walk } from '#src/lib/steps.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
-import { blockBytesMax, blockTransactionsMax, evmLaneBytesMax } from '#src/types/limits.ts';
 import { listRoot } from '#src/types/listRoot.ts';
 import { encodeReceipt, joinBlooms, makeReceipt, type Receipt } from '#src/types/receipt.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asGas, type Epoch, type Gas } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
-import { intrinsicGas } from './gas.ts';
+import { Lanes } from './lanes.ts';
 import { findDisorder, orderTransactions } from './order.ts';
 import type { Transfer } from './payments/dispatch.ts';
 import { closeEpoch } from './payments/validatorChanges.ts';
@@ -148,7 +147,7 @@ function choose(
   for (const candidate of candidates) {
     if (lanes.isFull('payment') && lanes.isFull('evm')) break;
     if (closed.has(candidate.sender)) continue;
-    if (lanes.take(candidate, intrinsicGas(candidate))) chosen.push(candidate);
+    if (lanes.takeLeast(candidate)) chosen.push(candidate);
     else closed.add(candidate.sender);
   }
   return chosen;
@@ -175,7 +174,7 @@ class Run {
     this.hasRunCode = !('ok' in soon);
     const applied = yield* wait(soon);
     if (!applied.ok) return applied.refusal;
-    lanes.settle(applied.value.gasUsed);
+    lanes.settle(applied.value);
     this.#include(transaction, applied.value);
     return null;
   }
@@ -220,72 +219,4 @@ function assertConservation({ accounts, before }: StateChanges): void {
     assert((account?.nonce ?? 0n) >= (old?.nonce ?? 0n), 'a nonce never falls');
   }
   assert(sum === 0n, 'a block neither makes nor loses coin');
-}
-
-/**
- * What is left of the two budgets, in gas and in bytes. A transaction needs room for all that it
- * asks for, and takes what it used: who asks for much and uses little crowds nobody out.
- */
-class Lanes {
-  readonly #left: Record<LaneName, { gas: bigint; bytes: number }>;
-  #count = 0;
-  /** What the header and the framing of a block may take. */
-  #bytes = blockBytesMax - 4_096;
-  readonly #evmGasMax: bigint;
-  /** By the transaction whose turn it is. */
-  #held: { readonly lane: LaneName; readonly gas: bigint } = { lane: 'payment', gas: 0n };
-
-  constructor({ paymentLaneGasLimit, evmLaneGasLimit, paymentLaneBytesMax }: LedgerRules) {
-    this.#evmGasMax = evmLaneGasLimit;
-    this.#left = {
-      payment: { gas: paymentLaneGasLimit, bytes: paymentLaneBytesMax },
-      evm: { gas: evmLaneGasLimit, bytes: evmLaneBytesMax },
-    };
-  }
-
-  isFull(lane: LaneName): boolean {
-    return this.#left[lane].gas < 21_000n || this.#count >= blockTransactionsMax;
-  }
-
-  take(transaction: SignedTransaction, gas: bigint = transaction.gasLimit): boolean {
-    const lane = laneOf(transaction);
-    const left = this.#left[lane];
-    const bytes = bytesOf(transaction);
-    if (gas > left.gas || bytes > left.bytes || bytes > this.#bytes) return false;
-    if (this.#count >= blockTransactionsMax) return false;
-    left.gas -= gas;
-    left.bytes -= bytes;
-    this.#bytes -= bytes;
-    this.#count++;
-    this.#held = { lane, gas };
-    return true;
-  }
-
-  /** What was taken as a payment runs code after all; false where there is no room for that. */
-  shift(transaction: SignedTransaction): boolean {
-    const { evm, payment } = this.#left;
-    const { gasLimit } = transaction;
-    const gas = gasLimit < this.#evmGasMax ? gasLimit : this.#evmGasMax;
-    const bytes = bytesOf(transaction);
-    // Its own cost alone, such as of a long access list, may be more than all contracts have.
-    if (gas > evm.gas || bytes > evm.bytes || gas < intrinsicGas(transaction)) return false;
-    payment.gas += this.#held.gas;
-    payment.bytes += bytes;
-    evm.gas -= gas;
-    evm.bytes -= bytes;
-    this.#held = { lane: 'evm', gas };
-    return true;
-  }
-
-  /** The turn is over: what was not used is there for the next one. */
-  settle(gasUsed: bigint): void {
-    const { lane, gas } = this.#held;
-    this.#left[lane].gas += gas - gasUsed;
-    this.#held = { lane, gas: gasUsed };
-  }
-}
-
-/** With the string header that the transaction has inside the block. */
-function bytesOf({ raw }: SignedTransaction): number {
-  return raw.length + 4;
 }

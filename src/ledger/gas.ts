@@ -38,15 +38,26 @@ export function floorGas(data: Uint8Array): bigint {
 }
 
 /** Without the floor: what is taken off before a call begins. */
-export function standardGas({ to, data, accessList, authorizationList }: Fields): bigint {
-  let gas = TRANSACTION + TOKEN * dataTokens(data);
+export function standardGas({ to, data, ...lists }: Fields): bigint {
+  let gas = TRANSACTION + TOKEN * dataTokens(data) + workGas(lists);
   if (to === null) gas += CREATION + INIT_CODE_WORD * BigInt(Math.ceil(data.length / 32));
-  gas += AUTHORIZATION * BigInt(authorizationList.length);
+  return gas;
+}
+
+/**
+ * Of {@link standardGas}, what stands for work that code is slowed down by: signatures to recover,
+ * accounts and slots to look up. The rest is paid for bytes.
+ */
+export function workGas({ accessList, authorizationList }: Omit<Fields, 'to' | 'data'>): bigint {
+  let gas = AUTHORIZATION * BigInt(authorizationList.length);
   for (const { storageKeys } of accessList) {
     gas += ACCESS_ADDRESS + ACCESS_KEY * BigInt(storageKeys.length);
   }
   return gas;
 }
+
+/** For each byte of code that a creation leaves behind. */
+export const CODE_BYTE = 200n;
 
 /** EIP-1559: what is really paid for each unit of gas. */
 export function effectiveGasPrice(

@@ -1,9 +1,10 @@
 import { type Address, isReservedAddress } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
-import { memoBytesMax, transactionGasMax } from '#src/types/limits.ts';
+import { contractBytesGasMax, memoBytesMax, transactionGasMax } from '#src/types/limits.ts';
 import type { Log } from '#src/types/receipt.ts';
 import type { Envelope } from '#src/types/transaction.ts';
 import { asGas, type Gas, type Height, type Wei } from '#src/types/units.ts';
+import { workGas } from './gas.ts';
 import type { BlockFacts } from './payments/contract.ts';
 import type { Transfer } from './payments/dispatch.ts';
 
@@ -29,6 +30,8 @@ export type LedgerContext = BlockFacts & {
 /** What came of a transaction that is in the block. */
 export type Applied = {
   readonly gasUsed: Gas;
+  /** Of the gas, before refunds, what code took: it draws on the contracts' budget. */
+  readonly codeGas: bigint;
   readonly succeeded: boolean;
   readonly logs: readonly Log[];
   /** Coin that contracts moved by themselves. */
@@ -48,13 +51,19 @@ export function laneOf({ type, to, data }: Envelope): LaneName {
   return data.length <= memoBytesMax || isReservedAddress(to) ? 'payment' : 'evm';
 }
 
-/** The most gas that a transaction may ask for: its lane's budget, and EIP-7825. */
+/**
+ * The most gas that a transaction may ask for. EIP-7825; a payment's is its lane's budget, too. Code
+ * may ask for more than there is for code, as much of it goes for bytes: it gets what there is.
+ */
 export function gasLimitFor(transaction: Envelope, rules: LedgerRules): Gas {
   const { paymentLaneGasLimit, evmLaneGasLimit } = rules;
-  const lane = laneOf(transaction) === 'payment' ? paymentLaneGasLimit : evmLaneGasLimit;
-  return lane < transactionGasMax ? lane : asGas(transactionGasMax);
+  const isPayment = laneOf(transaction) === 'payment';
+  if (isPayment && paymentLaneGasLimit < transactionGasMax) return paymentLaneGasLimit;
+  // No block has room for this one.
+  if (!isPayment && workGas(transaction) > evmLaneGasLimit) return evmLaneGasLimit;
+  return asGas(transactionGasMax);
 }
 
-export function blockGasLimit(rules: LedgerRules): Gas {
-  return asGas(rules.paymentLaneGasLimit + rules.evmLaneGasLimit);
+export function blockGasLimit({ paymentLaneGasLimit, evmLaneGasLimit }: LedgerRules): Gas {
+  return asGas(paymentLaneGasLimit + evmLaneGasLimit + contractBytesGasMax);
 }

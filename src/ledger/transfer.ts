@@ -7,7 +7,7 @@ import { asGas, asWei, type Gas, type Wei } from '#src/types/units.ts';
 import { applyContractTransaction } from './evm/contractTransaction.ts';
 import { codeAt, isDelegation } from './evm/evmState.ts';
 import { precompilePrices } from './evm/precompilePrices.ts';
-import { callGas, effectiveGasPrice, intrinsicGas, standardGas } from './gas.ts';
+import { callGas, effectiveGasPrice, intrinsicGas, standardGas, workGas } from './gas.ts';
 import type { BlockFacts, NativeContract } from './payments/contract.ts';
 import { contractAt } from './payments/contracts.ts';
 import { runMessage } from './payments/dispatch.ts';
@@ -67,19 +67,17 @@ export function applyTransaction(
   move(state, transaction.sender, -value - fee, 1n);
   move(state, to, value, 0n);
   move(state, coinbase, fee, 0n);
-  return accept({ ...PLAIN, gasUsed });
+  return accept({ ...PLAIN, gasUsed, codeGas: workGas(transaction) });
 }
 
-const PLAIN = { succeeded: true, logs: [], transfers: [] } as const;
+const PLAIN = { codeGas: 0n, succeeded: true, logs: [], transfers: [] } as const;
 
 function runCode(
   state: Overlay,
   transaction: SignedTransaction,
   block: LedgerContext,
 ): Soon<Verdict<Applied, InclusionRefusal>> {
-  // A transfer that asked for more than all contracts of a block together may use gets that much.
-  const { evmLaneGasLimit } = block.rules;
-  return applyContractTransaction(state, transaction, block, evmLaneGasLimit).then(accept);
+  return applyContractTransaction(state, transaction, block).then(accept);
 }
 
 /** Whether it can be in the block, in the order of the checks. */
@@ -130,9 +128,9 @@ function applyCall(
   const message = { sender, to, value, data, gas: gasLimit - before };
   const result = runMessage(state, block, message);
   const gasUsed = asGas(callGas({ ...rest, data }, result.gasUsed));
-  if (result.ended !== 'well') return { succeeded: false, gasUsed, logs: [], transfers: [] };
+  if (result.ended !== 'well') return { ...PLAIN, succeeded: false, gasUsed };
   const { logs, transfers } = result;
-  return { succeeded: true, gasUsed, logs, transfers };
+  return { ...PLAIN, gasUsed, logs, transfers };
 }
 
 /** A contract moves its own coin only: the sender still has what was held against its fee. */

@@ -13,6 +13,11 @@ export const evmWorstMsPerMillionGas = 125;
 export const authorizationsMax = 64;
 /** EIP-7825 (Osaka). */
 export const transactionGasMax = 1n << 24n;
+/**
+ * What contract transactions of a block may pay together for bytes: their own base, their data, and
+ * the code that they leave behind. It takes little time, unlike what their code does.
+ */
+export const contractBytesGasMax = 3n * transactionGasMax;
 /** EIP-170. */
 export const codeBytesMax = 24_576;
 /** EIP-3860. */

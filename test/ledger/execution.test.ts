@@ -388,8 +388,8 @@ describe('lanes', () => {
     gas.map((limit, nonce) =>
       payment(personOf(alice), { gasLimit: asGas(limit), nonce: BigInt(nonce) }),
     );
-  /** Longer than a memo; 33,000 gas with the floor for data. */
-  const long = { data: new Uint8Array(300).fill(1), gasLimit: asGas(100_000n) };
+  /** Far longer than a memo. */
+  const long = { data: new Uint8Array(100_000).fill(1), gasLimit: asGas(5_000_000n) };
 
   const rows = [
     {
@@ -406,11 +406,11 @@ describe('lanes', () => {
       fits: Math.floor(5_000 / ((run(1, {})[0]?.raw.length ?? 0) + 4)),
     },
     {
-      when: 'a call with much data asks for more gas than its lane has left',
-      transactions: run(10, long),
+      when: 'calls with much data are more bytes than their lane has',
+      transactions: run(12, long),
       lane: 'evm',
-      // Of 300,000: behind seven of 33,000 less than 100,000 are left.
-      fits: 7,
+      // A mebibyte.
+      fits: 10,
     },
   ];
   for (const { when, transactions, lane, fits } of rows) {
@@ -426,10 +426,10 @@ describe('lanes', () => {
   }
 
   it('one lane that is full leaves the other one open', () => {
-    const calls = run(10, long);
+    const calls = run(12, long);
     const payments = people.slice(1).map((from) => payment(from, {}));
     const built = assembleBlock(state, context, [...calls, ...payments]);
-    assert.equal(built.transactions.length, 7 + payments.length);
+    assert.equal(built.transactions.length, 10 + payments.length);
   });
 
   it('who asks for much and uses little crowds nobody out, whoever comes first', () => {

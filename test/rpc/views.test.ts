@@ -132,7 +132,10 @@ describe('views of contracts', () => {
       }
     }
     const tooMuch = await world.call('eth_estimateGas', { to: probeAt, data: dataOf('burnGas') });
-    assert.match(tooMuch.error?.message ?? '', /^gas required exceeds allowance \(1000000\)$/);
+    assert.match(tooMuch.error?.message ?? '', /^gas required exceeds allowance \(1021064\)$/);
+    // All that a block has for code, and the call's own 21,064; bytes of code have theirs.
+    const largest = await world.call('eth_estimateGas', { data: '0x6160005ff3' });
+    assert.ok(BigInt(String(largest.result)) > 4_915_200n, JSON.stringify(largest));
   });
 
   it('take overrides of accounts, of all storage or some of it, and of the block', async () => {

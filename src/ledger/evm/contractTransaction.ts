@@ -7,7 +7,7 @@ import { type Address, isReservedAddress, ZERO_ADDRESS } from '#src/types/addres
 import { nonceMax } from '#src/types/limits.ts';
 import { recoverAuthority, type SignedTransaction } from '#src/types/transaction.ts';
 import { asGas, asWei } from '#src/types/units.ts';
-import { AUTHORIZATION_REFUND, effectiveGasPrice, floorGas, standardGas } from '../gas.ts';
+import { AUTHORIZATION_REFUND, effectiveGasPrice, floorGas, standardGas, workGas } from '../gas.ts';
 import type { Applied, LedgerContext } from '../rules.ts';
 import { EMPTY_CODE_HASH } from '../state/account.ts';
 import type { Overlay } from '../state/overlay.ts';
@@ -18,12 +18,11 @@ import type { EvmBlock } from './world.ts';
 /** EIP-3529: of the gas used, at most one part in so many comes back. */
 const REFUND_QUOTIENT = 5n;
 
-/** `gasMax`: what the code and the transaction's own cost may use, where that is less than asked. */
+/** Code gets what it asks for, or as much as all contracts of a block have. */
 export async function applyContractTransaction(
   state: Overlay,
   transaction: SignedTransaction,
   context: LedgerContext,
-  gasMax: bigint,
 ): Promise<Applied> {
   const { sender, to, value, data, gasLimit, accessList } = transaction;
   const { coinbase, rules } = context;
@@ -34,8 +33,10 @@ export async function applyContractTransaction(
     });
   change(sender, -gasLimit * gasPrice, 1n);
   const before = standardGas(transaction);
-  const allowed = gasLimit < gasMax ? gasLimit : gasMax;
-  const message = { sender, to, value, data, gas: allowed - before, gasPrice, accessList };
+  const work = workGas(transaction);
+  const codeGasMax = rules.evmLaneGasLimit - work;
+  const gas = gasLimit - before;
+  const message = { sender, to, value, data, gas, codeGasMax, gasPrice, accessList };
   const { warm, refund: early } = delegate(state, transaction, rules.chainId);
   const outcome = await runInEvm(state, evmBlock(context), { ...message, warm });
   const spent = before + outcome.gasUsed;
@@ -46,8 +47,9 @@ export async function applyContractTransaction(
   const gasUsed = asGas(kept > floor ? kept : floor);
   change(sender, (gasLimit - gasUsed) * gasPrice, 0n);
   change(coinbase, gasUsed * gasPrice, 0n);
-  const { logs, transfers } = outcome;
-  return { succeeded: outcome.ended === 'well', gasUsed, logs, transfers };
+  const { logs, transfers, codeGas } = outcome;
+  const succeeded = outcome.ended === 'well';
+  return { succeeded, gasUsed, codeGas: work + codeGas, logs, transfers };
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   EVM,
   EVMError,
   type EVMResult,
+  type ExecResult,
   type Message,
   NobleBN254,
   type PrecompileFunc,
@@ -44,6 +45,8 @@ export type EvmMessage = {
   readonly value: bigint;
   readonly data: Uint8Array;
   readonly gas: bigint;
+  /** What code may use of it; the rest is for the bytes of a creation. */
+  readonly codeGasMax?: bigint;
   readonly gasPrice: bigint;
   /** Paid for by the transaction (EIP-2930). */
   readonly accessList: readonly AccessListEntry[];
@@ -59,6 +62,8 @@ export type EvmOutcome = {
   readonly reason: string;
   readonly output: Uint8Array;
   readonly gasUsed: bigint;
+  /** Of it, what was not paid for the bytes of a creation. */
+  readonly codeGas: bigint;
   /** The counter of EIP-3529, before its cap. */
   readonly refund: bigint;
   readonly logs: readonly Log[];
@@ -105,6 +110,9 @@ type Called = Message & { to: LibraryAddress };
 
 class Machine extends EVM {
   readonly #world: World;
+  /** Of the message that runs. */
+  #codeGasMax = 0n;
+  #codeGas = 0n;
 
   private constructor(world: World, common: Common) {
     super({ common, stateManager: world, blockchain: world, bn254: new NobleBN254() });
@@ -132,22 +140,26 @@ class Machine extends EVM {
 
   async run(overlay: Overlay, block: EvmBlock, message: EvmMessage): Promise<EvmOutcome> {
     const state = new EvmState(overlay);
+    const { gas, codeGasMax = gas } = message;
     this.#world.begin(state, block);
+    this.#codeGasMax = codeGasMax;
+    this.#codeGas = 0n;
     if (message.tellsAccess) this.journal.startReportingAccessList();
     this.#warmUp(block, message);
     state.checkpoint();
     try {
       const result = await this.runCall(callOf(block, message));
       state.commit();
-      return { ...this.#outcomeOf(result, state), accessed: this.#accessed() };
+      const outcome = this.#outcomeOf(result, state);
+      const codeGas = message.to === null ? this.#codeGas : outcome.gasUsed;
+      return { ...outcome, codeGas, accessed: this.#accessed() };
     } catch (error) {
       const { failure } = this.#world;
       if (failure !== null) throw failure.error;
       // A bug of the library's fails the transaction here as everywhere, and not the node.
       state.revertAll();
       const reason = error instanceof Error ? error.message : String(error);
-      const { gas: gasUsed } = message;
-      return { ...FAILED, reason, gasUsed };
+      return { ...FAILED, reason, gasUsed: gas, codeGas: smaller(gas, codeGasMax) };
     } finally {
       delete this.journal.accessList;
       this.journal.cleanJournal();
@@ -172,7 +184,7 @@ class Machine extends EVM {
     }));
   }
 
-  #outcomeOf({ execResult }: EVMResult, state: EvmState): Omit<EvmOutcome, 'accessed'> {
+  #outcomeOf({ execResult }: EVMResult, state: EvmState): Omit<EvmOutcome, 'accessed' | 'codeGas'> {
     const { exceptionError, executionGasUsed: gasUsed, returnValue: output } = execResult;
     if (exceptionError !== undefined) {
       const { error: reason } = exceptionError;
@@ -199,6 +211,19 @@ class Machine extends EVM {
     if (!delegatecall && depth > 0) this.#world.noteTransfer(caller, to, value);
     const code = addressOf(message.codeAddress);
     return isReservedAddress(code) ? this.#callNative(message, code) : super._executeCall(message);
+  }
+
+  protected override runInterpreter(
+    message: Message,
+    options?: InterpreterOptions,
+  ): Promise<ExecResult> {
+    if (message.depth > 0) return super.runInterpreter(message, options);
+    // Of a copy that was made for this.
+    message.gasLimit = smaller(message.gasLimit, this.#codeGasMax);
+    return super.runInterpreter(message, options).then((result) => {
+      this.#codeGas = result.executionGasUsed;
+      return result;
+    });
   }
 
   protected override async _executeCreate(message: Message): Promise<EVMResult> {
@@ -248,6 +273,7 @@ class Machine extends EVM {
   }
 }
 
+type InterpreterOptions = Parameters<EVM['runInterpreter']>[1];
 type OpHandler = EVM['_opcodeMap'][number]['opHandler'];
 type LibraryError = ConstructorParameters<typeof EVMError>[0];
 
@@ -262,7 +288,8 @@ function failedCall(error: LibraryError, gas: bigint, returnValue: Uint8Array): 
 }
 
 function callOf(block: EvmBlock, message: EvmMessage) {
-  const { sender, to, value, data, gas: gasLimit, gasPrice } = message;
+  const { sender, to, value, data, gas, codeGasMax = gas, gasPrice } = message;
+  const gasLimit = to === null ? gas : smaller(gas, codeGasMax);
   const header = {
     number: block.height,
     coinbase: addressToLibrary(block.coinbase),
@@ -280,6 +307,10 @@ function callOf(block: EvmBlock, message: EvmMessage) {
     ...(to === null ? {} : { to: addressToLibrary(to) }),
     skipNonceIncrement: true,
   };
+}
+
+function smaller(one: bigint, other: bigint): bigint {
+  return one < other ? one : other;
 }
 
 /** The same function at so many times its price. */

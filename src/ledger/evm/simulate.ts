@@ -6,7 +6,7 @@ import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { AccessListEntry } from '#src/types/transaction.ts';
 import { asWei } from '#src/types/units.ts';
-import { floorGas, standardGas } from '../gas.ts';
+import { floorGas, standardGas, workGas } from '../gas.ts';
 import { Overlay } from '../state/overlay.ts';
 import type { StateReader } from '../state/reader.ts';
 import { type EvmOutcome, runInEvm } from './machine.ts';
@@ -19,6 +19,8 @@ export type Question = {
   readonly data: Uint8Array;
   readonly gasPrice: bigint;
   readonly accessList: readonly AccessListEntry[];
+  /** Where it has to do with what a block has for code. */
+  readonly laneGas?: bigint;
 };
 
 export type Simulated = EvmOutcome & { readonly gasNeeded: bigint };
@@ -45,7 +47,10 @@ export async function simulate(
     const balance = account.balance > fee ? account.balance - fee : 0n;
     return { ...account, balance: asWei(balance), nonce: account.nonce + 1n };
   });
-  const message = { ...question, gas: gas - before, warm: [], tellsAccess };
+  const { laneGas = gas } = question;
+  const work = workGas({ ...rest, authorizationList: [] });
+  const codeGasMax = laneGas > work ? laneGas - work : 0n;
+  const message = { ...question, gas: gas - before, codeGasMax, warm: [], tellsAccess };
   const outcome = await runInEvm(overlay, block, message);
   const spent = before + outcome.gasUsed;
   const most = spent / REFUND_QUOTIENT;
@@ -137,6 +142,7 @@ const NOTHING: EvmOutcome = {
   reason: OUT_OF_GAS,
   output: new Uint8Array(0),
   gasUsed: 0n,
+  codeGas: 0n,
   refund: 0n,
   logs: [],
   transfers: [],

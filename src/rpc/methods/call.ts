@@ -2,7 +2,7 @@
  * Calls and estimates. A native contract and a transfer to an account without code are answered at
  * once; whatever runs code is asked of a thread.
  */
-import { callGas, intrinsicGas, standardGas } from '#src/ledger/gas.ts';
+import { callGas, intrinsicGas, standardGas, workGas } from '#src/ledger/gas.ts';
 import type { NativeContract } from '#src/ledger/payments/contract.ts';
 import { contractAt } from '#src/ledger/payments/contracts.ts';
 import { runMessage } from '#src/ledger/payments/dispatch.ts';
@@ -43,7 +43,8 @@ export function callMethods(
   const view = async (prepared: Prepared, kind: ViewRequest['kind'], gasMax: bigint) => {
     const { wanted, height, block, changes } = prepared;
     const { from: sender, to, value, data, price: gasPrice, accessList } = wanted;
-    const question = { sender, to, value, data, gasPrice, accessList };
+    const lane = kind === 'call' ? {} : { laneGas: backend.evmGasLimit };
+    const question = { sender, to, value, data, gasPrice, accessList, ...lane };
     const answer = await views.ask({ kind, question, gasMax, height, block, overrides: changes });
     if (kind === 'estimate' && answer.t === 'failed' && answer.reason === 'out of gas') {
       throw new RpcError(RPC.rejected, `gas required exceeds allowance (${gasMax})`);
@@ -135,9 +136,15 @@ function blockAt(backend: Backend, height: bigint): ViewBlock {
   return { chainId, height, timestampMs, coinbase, prevRandao, baseFeePerGas, gasLimit };
 }
 
-/** What the caller may spend: what a block has for contracts, and what its coin pays for. */
-function allowance({ from, value, price, gas }: Call, world: World, backend: Backend): bigint {
-  let most: bigint = gas === null || gas > backend.evmGasLimit ? backend.evmGasLimit : gas;
+/** What the caller may spend: what a block has for it, and what its coin pays for. */
+function allowance(call: Call, world: World, { evmGasLimit }: Backend): bigint {
+  const { from, to, value, data, accessList, price, gas } = call;
+  const lists = { accessList, authorizationList: [] };
+  // A creation may leave code for all that it has.
+  const code = to === null ? transactionGasMax : evmGasLimit - workGas(lists);
+  const possible = callGas({ to, data, ...lists }, code > 0n ? code : 0n);
+  const allowed = possible < transactionGasMax ? possible : transactionGasMax;
+  let most: bigint = gas === null || gas > allowed ? allowed : gas;
   if (price > 0n) {
     const affordable = (world.balance(from) - value) / price;
     if (affordable < most) most = affordable;

@@ -11,6 +11,7 @@ import { codeAt } from '#src/ledger/evm/evmState.ts';
 import { runInEvm } from '#src/ledger/evm/machine.ts';
 import { standardGas } from '#src/ledger/gas.ts';
 import { CONSORTIUM_REGISTRY, VALIDATOR_REGISTRY } from '#src/ledger/payments/addresses.ts';
+import { EMPTY_CODE_HASH } from '#src/ledger/state/account.ts';
 import { Overlay, trimSlot } from '#src/ledger/state/overlay.ts';
 import { bytesToUint, toHex, uintToBytes } from '#src/lib/bytes.ts';
 import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
@@ -372,7 +373,7 @@ describe('contracts in blocks', () => {
     const [short] = await world.block(world.send(bob, address, '0x', exact));
     assert.equal(short?.succeeded, false, 'nothing is left for its code');
     // Each asks for all of the budget, of which the first one uses some.
-    const whole = { gasLimit: asGas(2_000_000n) };
+    const whole = { gasLimit: asGas(3_000_000n) };
     const both = [world.send(bob, address, '0x', whole), world.send(carol, address, '0x', whole)];
     const built = await world.proposer.buildSoon(both);
     assert.equal(built.transactions.length, 1);
@@ -384,6 +385,25 @@ describe('contracts in blocks', () => {
     const [all] = await world.block(world.send(bob, address, '0x', most));
     assert.ok(all?.succeeded, 'more than the whole budget is cut to it');
     await world.close(address, bob.address);
+  });
+
+  it('a contract may be as large as Ethereum’s, though there is less gas for code', async () => {
+    const world = await World.create();
+    // 24,576 zeros as code: 4,915,200 gas for its bytes, and 2,300 or so for what it does.
+    const largest = '0x6160005ff3';
+    const fields = { gasLimit: asGas(5_000_000n) };
+    const address = createAddress(bob.address, world.nonceOf(bob));
+    const [made] = await world.block(world.send(bob, null, largest, fields));
+    assert.ok(made?.succeeded && made.cumulativeGasUsed > 4_900_000n);
+    assert.notEqual(world.chain.account(address)?.codeHash, EMPTY_CODE_HASH);
+    // What it does has its bound all the same: a jump to itself until the gas ends.
+    const endless = '0x5b5f56';
+    const [failed] = await world.block(world.send(carol, null, endless, fields));
+    assert.equal(failed?.succeeded, false);
+    const { evmLaneGasLimit } = world.network.params.rules;
+    const own = 53_000n + 2n + 3n * 16n;
+    assert.equal(failed?.cumulativeGasUsed, own + evmLaneGasLimit);
+    await world.close(bob.address, address);
   });
 
   it('a creation whose constructor fails, or whose code is too long, makes nothing', async () => {

@@ -71,7 +71,7 @@ export async function runStateTest(test: StateTest, expected: Expected): Promise
   // EIP-7825 is younger than some of the tests: what asks for more gas is run without that check.
   const isOverCap = fields.gasLimit > transactionGasMax && expected.expectException === undefined;
   const applied = isOverCap
-    ? accept(await applyContractTransaction(state, decoded.value, context, fields.gasLimit))
+    ? accept(await applyContractTransaction(state, decoded.value, context))
     : await applyTransaction(state, decoded.value, context, () => true);
   if (!applied.ok) return { t: 'refused', code: applied.refusal.code, root };
   const { gasUsed, logs } = applied.value;
