@@ -180,10 +180,11 @@ class Run {
   }
 
   #include(transaction: SignedTransaction, applied: Applied): void {
-    const { gasUsed, succeeded, logs, transfers } = applied;
+    const { gasUsed, ended, logs, transfers } = applied;
     this.#gasUsed += gasUsed;
     const cumulativeGasUsed = asGas(this.#gasUsed);
     const { type } = transaction;
+    const succeeded = ended === 'well';
     const index = this.#receipts.length;
     for (const transfer of transfers) this.#movements.push({ index, ...transfer });
     this.#receipts.push(makeReceipt({ type, succeeded, cumulativeGasUsed, logs }));

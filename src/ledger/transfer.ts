@@ -1,3 +1,4 @@
+import { EMPTY_BYTES } from '#src/lib/bytes.ts';
 import { accept, assert, refuse, type Verdict } from '#src/lib/failure.ts';
 import type { Soon } from '#src/lib/steps.ts';
 import { type Address, isReservedAddress } from '#src/types/address.ts';
@@ -8,9 +9,9 @@ import { applyContractTransaction } from './evm/contractTransaction.ts';
 import { codeAt, isDelegation } from './evm/evmState.ts';
 import { precompilePrices } from './evm/precompilePrices.ts';
 import { callGas, effectiveGasPrice, intrinsicGas, standardGas, workGas } from './gas.ts';
-import type { BlockFacts, NativeContract } from './payments/contract.ts';
+import type { NativeContract } from './payments/contract.ts';
 import { contractAt } from './payments/contracts.ts';
-import { runMessage } from './payments/dispatch.ts';
+import { runMessage, transferLog } from './payments/dispatch.ts';
 import { type Applied, gasLimitFor, type LedgerContext, laneOf } from './rules.ts';
 import { type Account, EMPTY_ACCOUNT, EMPTY_CODE_HASH } from './state/account.ts';
 import type { Overlay } from './state/overlay.ts';
@@ -44,10 +45,19 @@ export function applyTransaction(
   block: LedgerContext,
   mayRunCode: () => boolean,
 ): Soon<Verdict<Applied, InclusionRefusal>> {
+  for (const refusal of findRefusals(state, transaction, block)) return refuse(refusal);
+  return applyIncludable(state, transaction, block, mayRunCode);
+}
+
+/** As {@link applyTransaction}, where what speaks against it was looked at before. */
+export function applyIncludable(
+  state: Overlay,
+  transaction: SignedTransaction,
+  block: LedgerContext,
+  mayRunCode: () => boolean,
+): Soon<Verdict<Applied, InclusionRefusal>> {
   const { to, value } = transaction;
   const { coinbase, rules } = block;
-  const refusal = judgeInclusion(state, transaction, block);
-  if (refusal !== null) return refuse(refusal);
   const price = effectiveGasPrice(transaction, rules.baseFeePerGas);
   const contract = to !== null && isReservedAddress(to) ? contractAt(to) : null;
   const delegates = transaction.type === 4;
@@ -70,7 +80,10 @@ export function applyTransaction(
   return accept({ ...PLAIN, gasUsed, codeGas: workGas(transaction) });
 }
 
-const PLAIN = { codeGas: 0n, succeeded: true, logs: [], transfers: [] } as const;
+const PLAIN = {
+  ...{ ended: 'well' as const, reason: '', output: EMPTY_BYTES },
+  ...{ codeGas: 0n, logs: [], transfers: [] },
+};
 
 function runCode(
   state: Overlay,
@@ -80,57 +93,63 @@ function runCode(
   return applyContractTransaction(state, transaction, block).then(accept);
 }
 
-/** Whether it can be in the block, in the order of the checks. */
-function judgeInclusion(
+/** Why it cannot be in the block, in the order of the checks; whoever judges takes the first. */
+export function* findRefusals(
   state: Overlay,
   transaction: SignedTransaction,
   { rules }: LedgerContext,
-): InclusionRefusal | null {
+): Generator<InclusionRefusal, void> {
   const { sender, to, value, nonce, gasLimit, maxFeePerGas, data } = transaction;
   // What is paid in could not be paid out.
   if (to !== null && isReservedAddress(to) && contractAt(to) === null) {
-    return { code: 'ADDRESS_RESERVED', address: to };
+    yield { code: 'ADDRESS_RESERVED', address: to };
   }
   // EIP-3860.
   if (to === null && data.length > initCodeBytesMax) {
-    return { code: 'INIT_CODE_TOO_LONG', bytes: data.length, max: initCodeBytesMax };
+    yield { code: 'INIT_CODE_TOO_LONG', bytes: data.length, max: initCodeBytesMax };
   }
   const limit = gasLimitFor(transaction, rules);
-  if (gasLimit > limit) return { code: 'EXCEEDS_BLOCK_GAS_LIMIT', gas: gasLimit, limit };
+  if (gasLimit > limit) yield { code: 'EXCEEDS_BLOCK_GAS_LIMIT', gas: gasLimit, limit };
   const intrinsic = intrinsicGas(transaction);
   if (gasLimit < intrinsic) {
-    return { code: 'INTRINSIC_GAS_TOO_LOW', gas: gasLimit, need: intrinsic };
+    yield { code: 'INTRINSIC_GAS_TOO_LOW', gas: gasLimit, need: intrinsic };
   }
   const { baseFeePerGas } = rules;
   if (maxFeePerGas < baseFeePerGas) {
-    return { code: 'FEE_CAP_TOO_LOW', maxFeePerGas, baseFeePerGas };
+    yield { code: 'FEE_CAP_TOO_LOW', maxFeePerGas, baseFeePerGas };
   }
   const account = state.account(sender) ?? EMPTY_ACCOUNT;
-  if (account.nonce !== nonce) return { code: 'NONCE', want: account.nonce, got: nonce };
+  if (account.nonce !== nonce) yield { code: 'NONCE', want: account.nonce, got: nonce };
   // EIP-3607, and its exception for who lends its account to code (EIP-7702).
   if (hasCode(account) && !isDelegation(codeAt(state, sender))) {
-    return { code: 'SENDER_NOT_EOA', address: sender };
+    yield { code: 'SENDER_NOT_EOA', address: sender };
   }
   const need = gasLimit * maxFeePerGas + value;
   if (account.balance < need) {
-    return { code: 'INSUFFICIENT_FUNDS', address: sender, have: account.balance, need };
+    yield { code: 'INSUFFICIENT_FUNDS', address: sender, have: account.balance, need };
   }
-  return null;
 }
 
 function applyCall(
   state: Overlay,
   { sender, value, data, gasLimit, ...rest }: SignedTransaction,
   to: NativeContract,
-  block: BlockFacts,
+  block: LedgerContext,
 ): Applied {
   const before = standardGas({ ...rest, data });
   const message = { sender, to, value, data, gas: gasLimit - before };
   const result = runMessage(state, block, message);
   const gasUsed = asGas(callGas({ ...rest, data }, result.gasUsed));
-  if (result.ended !== 'well') return { ...PLAIN, succeeded: false, gasUsed };
-  const { logs, transfers } = result;
-  return { ...PLAIN, gasUsed, logs, transfers };
+  if (result.ended === 'well') {
+    const { output, logs, transfers } = result;
+    const all = block.logsTransfers === true ? [...transfers.map(transferLog), ...logs] : logs;
+    return { ...PLAIN, output, gasUsed, logs: all, transfers };
+  }
+  if (result.ended === 'out of gas') {
+    return { ...PLAIN, gasUsed, ended: 'failed', reason: result.ended };
+  }
+  const { ended, reason, output } = result;
+  return { ...PLAIN, gasUsed, ended, reason, output };
 }
 
 /** A contract moves its own coin only: the sender still has what was held against its fee. */

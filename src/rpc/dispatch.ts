@@ -22,13 +22,21 @@ export type Session = {
 /** Who asks, and over what: a session can be told of things later. */
 export type Origin = { readonly caller: Caller; readonly session: Session | null };
 
+/** A result that is JSON already. */
+export class JsonText {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
 export type Method = {
   /** More parameters are refused. */
   readonly paramsMax: number;
   /** A plain value or a promise of one; bytes and bigints are text already. */
-  readonly run: (params: Params, session: Session | null) => unknown;
+  readonly run: (params: Params, session: Session | null, caller: Caller) => unknown;
   /** Units of work that a call takes from its caller's quota; 1 where it is not said. */
-  readonly units?: number;
+  readonly units?: number | ((params: Params) => number);
   /** In a batch, started without waiting for the items before: they may depend on each other. */
   readonly overlaps?: true;
 };
@@ -117,18 +125,20 @@ export class Dispatcher {
     const method = this.#methods.get(name);
     // What a caller may not do looks like what nobody can.
     if (method === undefined || !caller.allows(name)) throw unknownMethod(name);
-    const { units = 1 } = method;
-    if (units > 1) caller.meter?.take(units - 1);
     const params = given === undefined || given === null ? NO_PARAMS : given;
-    if (!Array.isArray(params)) throw invalidParam(0, 'params should be a list');
+    const isList = Array.isArray(params);
+    const { units: asked = 1 } = method;
+    const units = typeof asked === 'number' ? asked : isList ? asked(params) : 1;
+    if (units > 1) caller.meter?.take(units - 1);
+    if (!isList) throw invalidParam(0, 'params should be a list');
     if (params.length > method.paramsMax) {
       const reason = `too many arguments, want at most ${method.paramsMax}`;
       throw invalidParam(method.paramsMax, reason);
     }
-    if (caller.meter === null) return method.run(params, session);
+    if (caller.meter === null) return method.run(params, session, caller);
     const startMs = performance.now();
     try {
-      return method.run(params, session);
+      return method.run(params, session, caller);
     } finally {
       const ms = Math.floor(performance.now() - startMs);
       if (ms > 0) caller.meter.take(ms * unitsPerMs);
@@ -199,7 +209,8 @@ export class Dispatcher {
   }
 
   #success(idText: string, result: unknown): string {
-    const text = `{"jsonrpc":"2.0","id":${idText},"result":${JSON.stringify(result ?? null)}}`;
+    const json = result instanceof JsonText ? result.text : JSON.stringify(result ?? null);
+    const text = `{"jsonrpc":"2.0","id":${idText},"result":${json}}`;
     if (text.length <= this.#limits.responseBytesMax) {
       if (answers.isWatched) answers.tell({ outcome: 'ok', refusal: null });
       return text;

@@ -11,8 +11,24 @@ export const RPC = {
   limit: -32005,
   /** As geth: with the contract's error as data. */
   reverted: 3,
+  /** execution-apis: code that failed in a simulated block. */
+  vmError: -32015,
   /** EIP-7966: taken, but not final in time. */
   syncTimeout: 4,
+} as const;
+
+/** `eth_simulateV1` (execution-apis): why a call cannot be in a block, or a block not in a chain. */
+export const SIMULATION = {
+  nonceTooLow: -38010,
+  nonceTooHigh: -38011,
+  baseFeeTooLow: -38012,
+  intrinsicGas: -38013,
+  insufficientFunds: -38014,
+  blockGasLimit: -38015,
+  blockNumbers: -38020,
+  timestamps: -38021,
+  initCodeTooLarge: -38025,
+  clientLimit: -38026,
 } as const;
 
 /** What the caller did or met: goes out as it is. Without a stack, because nobody reads one. */

@@ -56,6 +56,9 @@ export type RpcLimits = {
   readonly viewMs: number;
   readonly viewMebibytesMax: number;
   readonly viewGasMax: bigint;
+  /** `eth_simulateV1`: with those that fill gaps, as in geth; and calls of one of them. */
+  readonly simulatedBlocksMax: number;
+  readonly simulatedCallsMax: number;
   /** Slots in one proof, as geth has it. */
   readonly proofSlotsMax: number;
   readonly historyEntriesMax: number;
@@ -113,6 +116,8 @@ export const defaultRpcLimits: RpcLimits = {
   viewMs: 2_000,
   viewMebibytesMax: 256,
   viewGasMax: 10_000_000n,
+  simulatedBlocksMax: 256,
+  simulatedCallsMax: 1_000,
   proofSlotsMax: 1_024,
   historyEntriesMax: 1_000,
   syncTimeoutMs: 20_000,

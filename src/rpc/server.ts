@@ -24,6 +24,7 @@ import { mpbpMethods } from './methods/mpbp.ts';
 import { nodeMethods } from './methods/node.ts';
 import { proofMethods } from './methods/proofs.ts';
 import { sendMethods } from './methods/send.ts';
+import { simulateMethods } from './methods/simulate.ts';
 import { stateMethods } from './methods/state.ts';
 import { transactionMethods } from './methods/transactions.ts';
 import { ReceiptWaits } from './receiptWaits.ts';
@@ -100,6 +101,7 @@ export class RpcServer {
       ...nodeMethods(backend),
       ...stateMethods(backend),
       ...callMethods(backend, limits, this.#views, log),
+      ...simulateMethods(backend, limits, this.#views, log),
       ...feeMethods(backend, limits),
       ...blockMethods(backend),
       ...transactionMethods(backend),

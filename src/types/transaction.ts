@@ -89,6 +89,12 @@ export function signTransaction(
   return { ...envelope, sender };
 }
 
+/** Of one that nobody signed, for those who only ask: as geth, with zeros for the signature. */
+export function unsignedTransaction(fields: TransactionFields, sender: Address): SignedTransaction {
+  const raw = encodeFields(fields, [EMPTY_BYTES, EMPTY_BYTES, EMPTY_BYTES]);
+  return { ...fields, sender, yParity: 0, v: 0n, r: 0n, s: 0n, raw, hash: keccakHash(raw) };
+}
+
 /** EIP-155, EIP-2930, EIP-1559: the digest that a sender signs. */
 function signingDigest(fields: TransactionFields): Uint8Array {
   const tail =

@@ -56,6 +56,8 @@ export function specificationRows(facts: Facts): readonly Row[] {
     ['eth_call', { to: loud }, 'latest'],
     ['eth_createAccessList', call],
     ['eth_createAccessList', { from: sender, to: loud }],
+    ['eth_simulateV1', { blockStateCalls: [{ calls: [call, { to: loud }] }, {}] }, 'latest'],
+    ['eth_simulateV1', { blockStateCalls: [{ calls: [call] }], returnFullTransactions: true }],
     ['eth_getBlockByNumber', 'latest', true],
     ['eth_getBlockByNumber', 'earliest', false],
     ['eth_getBlockByNumber', blockNumber, true],

@@ -3,61 +3,28 @@ import { describe, it } from 'node:test';
 import {
   type BaseError,
   ContractFunctionRevertedError,
-  createPublicClient,
-  defineChain,
   encodeDeployData,
   encodeFunctionData,
-  http,
 } from 'viem';
-import { bytesToUint, toHex, uintToBytes } from '#src/lib/bytes.ts';
+import { toHex, uintToBytes } from '#src/lib/bytes.ts';
+import type { RpcLimits } from '#src/rpc/limits.ts';
 import type { Address } from '#src/types/address.ts';
-import { createAddress } from '#src/types/createAddress.ts';
 import { keccakHash } from '#src/types/hash.ts';
 import { asGas, asWei } from '#src/types/units.ts';
-import { people } from '../chain/network.ts';
-import { probe, World } from '../ledger/evm/world.ts';
-import type { Person } from '../ledger/samples.ts';
-import { compile } from '../solidity.ts';
-import { openWorld } from './harness.ts';
+import { probe } from '../ledger/evm/world.ts';
+import {
+  alice,
+  bob,
+  founders,
+  foundersAt,
+  openContracts,
+  probeAt,
+  readyChain,
+} from './contractWorld.ts';
 
-const [alice, bob] = people as [Person, Person];
 const nobody = `0x${'ab'.repeat(20)}` as Address;
-const viewMs = 1_500;
-const founders = compile('docs/examples/PaymentContract.sol', 'PaymentContract');
-
-const probeAt = createAddress(alice.address, 0n);
-const foundersAt = createAddress(alice.address, 1n);
-
-async function readyChain(): Promise<World> {
-  const chain = await World.create();
-  await chain.deploy(alice, probe, 10_000n);
-  await chain.deploy(alice, founders);
-  await chain.block(chain.call(alice, probeAt, 'set', [5n, 77n]));
-  return chain;
-}
-
 const chain = await readyChain();
-
-/** The contracts of a real chain behind the server. */
-async function opened(limits: Parameters<typeof openWorld>[0] = {}) {
-  const world = await openWorld({ viewMs, ...limits });
-  const state = () => chain.chain.stateAfter(chain.chain.head.hash) ?? assert.fail();
-  world.backend.stateAt = () => ({
-    account: (address) => state().account(address),
-    slot: (address, key) =>
-      uintToBytes(bytesToUint(state().slot(address, Buffer.from(key).toString('hex'))), 32),
-    code: (hash) => state().code(hash) ?? new Uint8Array(0),
-  });
-  const client = createPublicClient({
-    chain: defineChain({
-      ...{ id: 4242, name: 'test', nativeCurrency: { name: 'MPB', symbol: 'MPB', decimals: 18 } },
-      rpcUrls: { default: { http: [world.url] } },
-    }),
-    transport: http(),
-  });
-  return { world, client };
-}
-
+const opened = (limits: Partial<RpcLimits> = {}) => openContracts(chain, limits);
 const { world, client } = await opened();
 const at = { address: probeAt, abi: probe.abi } as const;
 const dataOf = (functionName: string, args: readonly unknown[] = []) =>

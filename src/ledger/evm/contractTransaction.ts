@@ -47,9 +47,9 @@ export async function applyContractTransaction(
   const gasUsed = asGas(kept > floor ? kept : floor);
   change(sender, (gasLimit - gasUsed) * gasPrice, 0n);
   change(coinbase, gasUsed * gasPrice, 0n);
-  const { logs, transfers, codeGas } = outcome;
-  const succeeded = outcome.ended === 'well';
-  return { succeeded, gasUsed, codeGas: work + codeGas, logs, transfers };
+  const { ended, output, logs, transfers, codeGas } = outcome;
+  const reason = ended === 'reverted' ? '' : outcome.reason;
+  return { ended, reason, output, gasUsed, codeGas: work + codeGas, logs, transfers };
 }
 
 /**

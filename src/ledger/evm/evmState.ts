@@ -24,6 +24,8 @@ export class EvmState {
   readonly #originals = new Map<Address, Map<SlotKey, Uint8Array>>();
   /** Each read once: a call of 100 gas must not cost a read of 24 KiB, and finds its jumps again. */
   readonly #codes = new Map<Hash, Uint8Array>();
+  /** Of code that gave itself up just now. */
+  #gift: Transfer | null = null;
   #lastCredit: { readonly to: Address; readonly amount: bigint } | null = null;
 
   constructor(overlay: Overlay) {
@@ -85,8 +87,15 @@ export class EvmState {
     const { balance: amount } = account;
     const credit = this.#lastCredit;
     assert(credit !== null && credit.amount === amount, 'what one gives up another has received');
-    this.transfers.push({ from: address, to: credit.to, amount });
+    this.#gift = { from: address, to: credit.to, amount };
+    this.transfers.push(this.#gift);
     this.overlay.setAccount(address, { ...account, balance: asWei(0n) });
+  }
+
+  takeGift(): Transfer | null {
+    const gift = this.#gift;
+    this.#gift = null;
+    return gift;
   }
 
   /**

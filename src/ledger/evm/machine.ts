@@ -23,7 +23,7 @@ import { type Hash, hashToBytes } from '#src/types/hash.ts';
 import type { Log } from '#src/types/receipt.ts';
 import type { AccessListEntry } from '#src/types/transaction.ts';
 import { contractAt } from '../payments/contracts.ts';
-import { refuseDelegated, runMessage, type Transfer } from '../payments/dispatch.ts';
+import { refuseDelegated, runMessage, type Transfer, transferLog } from '../payments/dispatch.ts';
 import type { Overlay } from '../state/overlay.ts';
 import { EvmState } from './evmState.ts';
 import { fastOpcodes } from './fastOpcodes.ts';
@@ -210,7 +210,28 @@ class Machine extends EVM {
     const { delegatecall, value, depth, caller, to } = message;
     if (!delegatecall && depth > 0) this.#world.noteTransfer(caller, to, value);
     const code = addressOf(message.codeAddress);
-    return isReservedAddress(code) ? this.#callNative(message, code) : super._executeCall(message);
+    const result = isReservedAddress(code)
+      ? this.#callNative(message, code)
+      : await super._executeCall(message);
+    const isBorrowed = delegatecall || !to.equals(message.codeAddress);
+    return this.#logTransfers(result, message, isBorrowed ? undefined : to);
+  }
+
+  /** Where it is asked for. `to`: who has the message's value now; of borrowed code nobody. */
+  #logTransfers(result: EVMResult, { caller, value, depth }: Message, to?: LibraryAddress) {
+    if (this.#world.block.logsTransfers !== true) return result;
+    const gift = this.#world.state.takeGift();
+    const { exceptionError, logs = [] } = result.execResult;
+    if (exceptionError !== undefined) return result;
+    const all = [...logs];
+    // Before whatever was done with it; the top one's is for the transaction to tell.
+    if (depth > 0 && value > 0n && to !== undefined) {
+      const moved = { from: addressOf(caller), to: addressOf(to), amount: value };
+      all.unshift(logToLibrary(transferLog(moved)));
+    }
+    // Giving itself up was the last thing that the code did.
+    if (gift !== null) all.push(logToLibrary(transferLog(gift)));
+    return { ...result, execResult: { ...result.execResult, logs: all } };
   }
 
   protected override runInterpreter(
@@ -232,13 +253,14 @@ class Machine extends EVM {
     const result = await super._executeCreate(message);
     const { createdAddress } = result;
     const { depth, value: amount, caller } = message;
-    if (depth === 0 || amount === 0n || createdAddress === undefined) return result;
+    const told = this.#logTransfers(result, message, createdAddress);
+    if (depth === 0 || amount === 0n || createdAddress === undefined) return told;
     if (result.execResult.exceptionError === undefined) {
       // Before whatever the new contract did with it.
       const moved = { from: addressOf(caller), to: addressOf(createdAddress), amount };
       transfers.splice(at, 0, moved);
     }
-    return result;
+    return told;
   }
 
   /** A native contract, on its own account only; it never calls back. */
@@ -267,7 +289,9 @@ class Machine extends EVM {
       return failedCall(EVMError.errorMessages.REVERT, result.gasUsed, result.output);
     }
     this.#world.state.transfers.push(...result.transfers);
-    const logs = result.logs.map(logToLibrary);
+    const { logsTransfers = false } = this.#world.block;
+    const paid = logsTransfers ? result.transfers.map(transferLog) : [];
+    const logs = [...paid, ...result.logs].map(logToLibrary);
     const { gasUsed: executionGasUsed, output: returnValue } = result;
     return { execResult: { executionGasUsed, returnValue, logs, gasRefund } };
   }

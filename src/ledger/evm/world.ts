@@ -21,6 +21,8 @@ export type EvmBlock = BlockFacts & {
   readonly gasLimit: bigint;
   /** Null for what is no ancestor; asked for the last 256 heights only. */
   blockHash(height: Height): Hash | null;
+  /** Whether coin that a message moves is among its logs. */
+  readonly logsTransfers?: boolean;
 };
 
 const ADDRESS_MASK = (1n << 160n) - 1n;

@@ -3,9 +3,10 @@
  * governance and for `eth_call`. Either everything that a message did stands, or nothing.
  */
 import { parseAbi } from 'abitype';
-import { EMPTY_BYTES, type Hex, toHex } from '#src/lib/bytes.ts';
+import { EMPTY_BYTES, type Hex, toHex, uintToBytes, utf8 } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
+import { type Hash, keccakHash } from '#src/types/hash.ts';
 import type { Log } from '#src/types/receipt.ts';
 import { asWei } from '#src/types/units.ts';
 import type { Overlay } from '../state/overlay.ts';
@@ -35,6 +36,17 @@ export type Message = {
 
 /** Coin that a contract moved by itself, beside the value of the transaction. */
 export type Transfer = { readonly from: Address; readonly to: Address; readonly amount: bigint };
+
+/** ERC-7528: coin as if it were a token. */
+export const COIN_ADDRESS = `0x${'ee'.repeat(20)}` as Address;
+const TRANSFER = keccakHash(utf8('Transfer(address,address,uint256)'));
+
+/** As the event of ERC-20, for those who ask to be told so (`eth_simulateV1`). */
+export function transferLog({ from, to, amount }: Transfer): Log {
+  const topicOf = (address: Address) => `0x${'00'.repeat(12)}${address.slice(2)}` as Hash;
+  const topics = [TRANSFER, topicOf(from), topicOf(to)];
+  return { address: COIN_ADDRESS, topics, data: uintToBytes(amount, 32) };
+}
 
 export type MessageResult = { readonly gasUsed: bigint } & (
   | {

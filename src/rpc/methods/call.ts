@@ -8,6 +8,7 @@ import { contractAt } from '#src/ledger/payments/contracts.ts';
 import { runMessage } from '#src/ledger/payments/dispatch.ts';
 import { EMPTY_ACCOUNT } from '#src/ledger/state/account.ts';
 import { Overlay, trimSlot } from '#src/ledger/state/overlay.ts';
+import type { Override } from '#src/ledger/state/overridden.ts';
 import { toHex } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
@@ -22,13 +23,7 @@ import type { RpcLimits } from '../limits.ts';
 import { readBlock } from '../params.ts';
 import { finalHeightOf, stateOf } from '../resolve.ts';
 import { revertOf, viewFailure } from '../views/viewErrors.ts';
-import type {
-  Override,
-  ViewAnswer,
-  ViewBlock,
-  ViewFailure,
-  ViewRequest,
-} from '../views/viewRequest.ts';
+import type { CallAnswer, CallRequest, ViewBlock, ViewFailure } from '../views/viewRequest.ts';
 import { brokenView, type ViewThreads } from '../views/viewThreads.ts';
 import { type Call, readBlockOverrides, readCall, readOverrides } from './callParams.ts';
 import { codeOf } from './state.ts';
@@ -40,7 +35,7 @@ export function callMethods(
   log: Log,
 ): Methods {
   const prepare = (params: readonly unknown[]) => prepareCall(backend, limits, params);
-  const view = async (prepared: Prepared, kind: ViewRequest['kind'], gasMax: bigint) => {
+  const view = async (prepared: Prepared, kind: CallRequest['kind'], gasMax: bigint) => {
     const { wanted, height, block, changes } = prepared;
     const { from: sender, to, value, data, price: gasPrice, accessList } = wanted;
     const lane = kind === 'call' ? {} : { laneGas: backend.evmGasLimit };
@@ -152,7 +147,7 @@ function allowance(call: Call, world: World, { evmGasLimit }: Backend): bigint {
   return most;
 }
 
-function resultOf(answer: ViewAnswer, gasMax: bigint, log: Log): unknown {
+function resultOf(answer: CallAnswer, gasMax: bigint, log: Log): unknown {
   switch (answer.t) {
     case 'output':
       return toHex(answer.output);

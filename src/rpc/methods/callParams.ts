@@ -1,7 +1,9 @@
 /** What `eth_call` and its kin are asked, read strictly; unknown keys are ignored, as in geth. */
-import { bytesEqual, EMPTY_BYTES, toBareHex } from '#src/lib/bytes.ts';
+
+import type { Override } from '#src/ledger/state/overridden.ts';
+import { bytesEqual, EMPTY_BYTES, toBareHex, uintToBytes } from '#src/lib/bytes.ts';
 import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
-import { type Hash, hashToBytes } from '#src/types/hash.ts';
+import { type Hash, hashFromBytes, hashToBytes } from '#src/types/hash.ts';
 import { accessListEntriesMax } from '#src/types/limits.ts';
 import type { AccessListEntry } from '#src/types/transaction.ts';
 import { invalidParam, RPC, RpcError } from '../errors.ts';
@@ -15,7 +17,7 @@ import {
   readObject,
   readQuantity,
 } from '../params.ts';
-import type { Override, ViewBlock } from '../views/viewRequest.ts';
+import type { ViewBlock } from '../views/viewRequest.ts';
 
 export type Call = {
   readonly from: Address;
@@ -23,6 +25,10 @@ export type Call = {
   readonly value: bigint;
   readonly gas: bigint | null;
   readonly price: bigint;
+  /** With a gas price a legacy transaction, or one with an access list; else EIP-1559's. */
+  readonly type: 0 | 1 | 2;
+  readonly tip: bigint;
+  readonly nonce: bigint | null;
   readonly data: Uint8Array;
   readonly accessList: readonly AccessListEntry[];
 };
@@ -50,15 +56,18 @@ export function readCall(value: unknown, index: number): Call {
     const message = `max priority fee per gas higher than max fee per gas: ${fees}`;
     throw new RpcError(RPC.rejected, message);
   }
-  number(call.nonce, 64);
+  const accessList = isAbsent(call.accessList) ? [] : readAccessList(call.accessList, index);
   return {
     from: isAbsent(call.from) ? ZERO_ADDRESS : readAddress(call.from, index),
     to: isAbsent(call.to) ? null : readAddress(call.to, index),
     value: number(call.value, 256) ?? 0n,
     gas: number(call.gas, 64),
     price: gasPrice ?? cap ?? 0n,
+    type: gasPrice === null ? 2 : accessList.length === 0 ? 0 : 1,
+    tip: gasPrice ?? tip ?? 0n,
+    nonce: number(call.nonce, 64),
     data: data ?? input ?? EMPTY_BYTES,
-    accessList: isAbsent(call.accessList) ? [] : readAccessList(call.accessList, index),
+    accessList,
   };
 }
 
@@ -85,7 +94,9 @@ export function readOverrides(
     throw invalidParam(index, `overrides of more than ${overrideAccountsMax} accounts`);
   }
   for (const [address, fields] of entries) {
-    const { balance, nonce, code, state, stateDiff } = readObject(fields, index);
+    const override = readObject(fields, index);
+    const { balance, nonce, code, state, stateDiff, movePrecompileToAddress: moved } = override;
+    if (!isAbsent(moved)) throw invalidParam(index, 'movePrecompileToAddress is not served');
     if (!isAbsent(state) && !isAbsent(stateDiff)) {
       throw invalidParam(index, `account ${address} has both 'state' and 'stateDiff'`);
     }
@@ -123,7 +134,13 @@ export function readBlockOverrides(value: unknown, index: number): Partial<ViewB
     ...(!isAbsent(given.time) && { timestampMs: Number(number(given.time, 42)) * 1_000 }),
     ...(!isAbsent(given.gasLimit) && { gasLimit: number(given.gasLimit, 64) }),
     ...(!isAbsent(given.feeRecipient) && { coinbase: readAddress(given.feeRecipient, index) }),
-    ...(!isAbsent(given.prevRandao) && { prevRandao: readHash(given.prevRandao, index) }),
+    ...(!isAbsent(given.prevRandao) && { prevRandao: readWord(given.prevRandao, index) }),
     ...(!isAbsent(given.baseFeePerGas) && { baseFeePerGas: number(given.baseFeePerGas, 256) }),
   };
+}
+
+/** A hash, or without its leading zeros, as execution-apis has it. */
+function readWord(value: unknown, index: number): Hash {
+  if (typeof value === 'string' && value.length === 66) return readHash(value, index);
+  return hashFromBytes(uintToBytes(readQuantity(value, index), 32));
 }

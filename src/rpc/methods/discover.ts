@@ -49,6 +49,8 @@ eth_estimateGas(call: Object, block?: Block, state?: Object, overrides?: Object)
   gas that a call takes
 eth_createAccessList(call: Object, block?: Block, state?: Object, overrides?: Object): Object
   accounts and slots that a call accesses, and its gas with them listed (EIP-2930)
+eth_simulateV1(payload: Object, block?: Block): List
+  runs blocks of calls on each other's state, none of which stays (execution-apis)
 eth_feeHistory(blocks: Quantity, newest: Block, percentiles?: List): Object
   base fees, how full blocks were, tips
 eth_getBlockByNumber(block: Block, full: Boolean): Object

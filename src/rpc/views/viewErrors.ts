@@ -30,9 +30,13 @@ export function revertOf(output: Uint8Array): RpcError {
 
 export function viewFailure(reason: string, gasMax: bigint): RpcError {
   if (reason === 'out of gas') return new RpcError(RPC.rejected, `out of gas: ${gasMax} given`);
-  if (reason.startsWith('invalid JUMP'))
-    return new RpcError(RPC.rejected, 'invalid jump destination');
-  return new RpcError(RPC.rejected, reason.slice(0, reasonCharsMax));
+  return new RpcError(RPC.rejected, failureWords(reason));
+}
+
+/** geth's, for the library's. */
+export function failureWords(reason: string): string {
+  if (reason.startsWith('invalid JUMP')) return 'invalid jump destination';
+  return reason.slice(0, reasonCharsMax);
 }
 
 function reasonIn(output: Uint8Array): string | null {

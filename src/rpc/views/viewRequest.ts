@@ -1,18 +1,16 @@
 /** What goes between the node and the threads that run contracts for those who ask. */
 import type { Question } from '#src/ledger/evm/simulate.ts';
+import type {
+  SimulationOptions,
+  SimulationRefusal,
+  WantedBlock,
+} from '#src/ledger/evm/simulateBlocks.ts';
+import type { LedgerRules } from '#src/ledger/rules.ts';
+import type { Override } from '#src/ledger/state/overridden.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
+import type { Header } from '#src/types/header.ts';
 import type { AccessListEntry } from '#src/types/transaction.ts';
-
-/** What a caller would have of an account; null leaves it as it is. */
-export type Override = {
-  readonly nonce: bigint | null;
-  readonly balance: bigint | null;
-  readonly code: Uint8Array | null;
-  /** In place of all storage, or of some slots of it; by bare hex of 32 bytes. */
-  readonly state: ReadonlyMap<string, Uint8Array> | null;
-  readonly stateDiff: ReadonlyMap<string, Uint8Array> | null;
-};
 
 /** As code sees it. */
 export type ViewBlock = {
@@ -25,7 +23,7 @@ export type ViewBlock = {
   readonly gasLimit: bigint;
 };
 
-export type ViewRequest = {
+export type CallRequest = {
   readonly kind: 'call' | 'estimate' | 'accessList';
   readonly question: Question;
   readonly gasMax: bigint;
@@ -35,7 +33,31 @@ export type ViewRequest = {
   readonly overrides: ReadonlyMap<Address, Override>;
 };
 
-export type ViewAnswer =
+/** Blocks on top of a final one (`eth_simulateV1`). */
+export type BlocksRequest = {
+  readonly kind: 'blocks';
+  /** Of the block that they stand on. */
+  readonly height: bigint;
+  readonly header: Header;
+  readonly hash: Hash;
+  readonly rules: LedgerRules;
+  readonly wanted: readonly WantedBlock[];
+  readonly options: SimulationOptions;
+  /** Whether transactions are told whole. */
+  readonly full: boolean;
+  readonly responseBytesMax: number;
+};
+
+export type ViewRequest = CallRequest | BlocksRequest;
+
+export type BlocksAnswer =
+  /** JSON as it goes out. */
+  | { readonly t: 'blocks'; readonly json: string }
+  | { readonly t: 'refused'; readonly refusal: SimulationRefusal }
+  | { readonly t: 'too large' }
+  | Broken;
+
+export type CallAnswer =
   | { readonly t: 'output'; readonly output: Uint8Array }
   | { readonly t: 'gas'; readonly gas: bigint }
   /** `error`: of a message that fails all the same, in words. */
@@ -46,8 +68,13 @@ export type ViewAnswer =
       readonly error: ViewFailure | null;
     }
   | ViewFailure
-  /** A bug, or state that went away: in the log, not to the caller. */
-  | { readonly t: 'broken'; readonly reason: string };
+  | Broken;
+
+export type ViewAnswer = BlocksAnswer | CallAnswer;
+export type AnswerTo<R extends ViewRequest> = R extends BlocksRequest ? BlocksAnswer : CallAnswer;
+
+/** A bug, or state that went away: in the log, not to the caller. */
+export type Broken = { readonly t: 'broken'; readonly reason: string };
 
 export type ViewFailure =
   | { readonly t: 'reverted'; readonly output: Uint8Array }

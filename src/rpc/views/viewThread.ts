@@ -10,17 +10,20 @@ import {
   workerData,
 } from 'node:worker_threads';
 import { estimate, findAccessList, simulate } from '#src/ledger/evm/simulate.ts';
+import { simulateBlocks } from '#src/ledger/evm/simulateBlocks.ts';
 import type { EvmBlock } from '#src/ledger/evm/world.ts';
-import { EMPTY_ACCOUNT, EMPTY_CODE_HASH } from '#src/ledger/state/account.ts';
+import { EMPTY_ACCOUNT } from '#src/ledger/state/account.ts';
 import { trimSlot } from '#src/ledger/state/overlay.ts';
+import { OverriddenState } from '#src/ledger/state/overridden.ts';
 import type { StateReader } from '#src/ledger/state/reader.ts';
-import { EMPTY_BYTES } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
-import { type Hash, keccakHash } from '#src/types/hash.ts';
+import type { Hash } from '#src/types/hash.ts';
 import { asHeight, asWei } from '#src/types/units.ts';
+import { formatSimulated } from './simulatedBlocks.ts';
 import {
-  type Override,
+  type BlocksRequest,
+  type CallRequest,
   type Read,
   type ReadAccount,
   type ReadAnswer,
@@ -48,12 +51,27 @@ port.on('message', (request: ViewRequest) => {
 });
 
 async function answerTo(request: ViewRequest): Promise<ViewAnswer> {
-  const { question, gasMax } = request;
-  const state = new AskedState(request);
+  const asked = new AskedState();
+  return request.kind === 'blocks' ? answerBlocks(request, asked) : answerCall(request, asked);
+}
+
+async function answerBlocks(request: BlocksRequest, state: AskedState): Promise<ViewAnswer> {
+  const { header, hash, rules, wanted, options, full, responseBytesMax } = request;
+  const blockHash = (height: bigint) => state.blockHash(height);
+  const base = { state, header, hash, rules, blockHash };
+  const simulated = await simulateBlocks(base, wanted, options);
+  if (!simulated.ok) return { t: 'refused', refusal: simulated.refusal };
+  const json = formatSimulated(simulated.value, full, responseBytesMax);
+  return json === null ? { t: 'too large' } : { t: 'blocks', json };
+}
+
+async function answerCall(request: CallRequest, asked: AskedState): Promise<ViewAnswer> {
+  const { question, gasMax, overrides } = request;
+  const state = new OverriddenState(asked, overrides);
   const block: EvmBlock = {
     ...request.block,
     height: asHeight(request.block.height),
-    blockHash: (height) => state.blockHash(height),
+    blockHash: (height) => asked.blockHash(height),
   };
   if (request.kind === 'estimate') {
     const found = await estimate(state, block, question, gasMax);
@@ -89,35 +107,25 @@ function ask(read: Read): unknown {
   }
 }
 
-/** The state after the block, with what the caller would have changed; each thing asked for once. */
+/** The state after the block; each thing asked for once. */
 class AskedState implements StateReader {
-  readonly #overrides: ReadonlyMap<Address, Override>;
   readonly #accounts = new Map<Address, ReturnType<StateReader['account']>>();
   readonly #slots = new Map<string, Uint8Array>();
   readonly #code = new Map<Hash, Uint8Array>();
   readonly #blockHashes = new Map<bigint, Hash | null>();
 
-  constructor({ overrides }: ViewRequest) {
-    this.#overrides = overrides;
-    for (const { code } of overrides.values()) {
-      if (code !== null) this.#code.set(keccakHash(code), code);
-    }
-  }
-
   account(address: Address): ReturnType<StateReader['account']> {
     let account = this.#accounts.get(address);
     if (account === undefined) {
-      account = this.#overridden(address, ask({ t: 'account', address }) as ReadAccount | null);
+      const found = ask({ t: 'account', address }) as ReadAccount | null;
+      account =
+        found === null ? null : { ...EMPTY_ACCOUNT, ...found, balance: asWei(found.balance) };
       this.#accounts.set(address, account);
     }
     return account;
   }
 
   slot(address: Address, key: string): Uint8Array {
-    const override = this.#overrides.get(address);
-    const given = (override?.state ?? override?.stateDiff)?.get(key);
-    if (given !== undefined) return trimSlot(given);
-    if (override !== undefined && override.state !== null) return EMPTY_BYTES;
     const name = `${address}/${key}`;
     let value = this.#slots.get(name);
     if (value === undefined) {
@@ -148,19 +156,5 @@ class AskedState implements StateReader {
 
   trieNode(): null {
     return null;
-  }
-
-  #overridden(address: Address, found: ReadAccount | null): ReturnType<StateReader['account']> {
-    const override = this.#overrides.get(address);
-    if (found === null && override === undefined) return null;
-    const { nonce, balance, codeHash } = found ?? EMPTY_ACCOUNT;
-    const code = override?.code ?? null;
-    const own = code === null ? codeHash : code.length === 0 ? EMPTY_CODE_HASH : keccakHash(code);
-    return {
-      ...EMPTY_ACCOUNT,
-      nonce: override?.nonce ?? nonce,
-      balance: asWei(override?.balance ?? balance),
-      codeHash: own,
-    };
   }
 }

@@ -7,6 +7,7 @@ import type { Backend } from '../backend.ts';
 import { limitExceeded, RPC, RpcError } from '../errors.ts';
 import type { RpcLimits } from '../limits.ts';
 import {
+  type AnswerTo,
   type Read,
   type ReadAnswer,
   VIEW_READY,
@@ -51,7 +52,7 @@ export class ViewThreads {
   }
 
   /** Rejects with an {@link RpcError} where there is no room, or no time left. */
-  ask(request: ViewRequest): Promise<ViewAnswer> {
+  ask<R extends ViewRequest>(request: R): Promise<AnswerTo<R>> {
     if (this.#closed) return Promise.reject(limitExceeded('the node stops'));
     const { viewsWaitingMax } = this.#limits;
     if (this.#queue.length >= viewsWaitingMax) {
@@ -59,7 +60,9 @@ export class ViewThreads {
       return Promise.reject(error);
     }
     return new Promise((resolve, reject) => {
-      this.#queue.push({ request, resolve, reject });
+      // A thread answers what it was asked.
+      const answer = resolve as (value: ViewAnswer) => void;
+      this.#queue.push({ request, resolve: answer, reject });
       this.#next();
     });
   }
