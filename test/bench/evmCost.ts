@@ -102,6 +102,7 @@ const plain: readonly [string, Uint8Array][] = [
   ['SELFBALANCE', loop('4750'.repeat(40))],
   ['ADDRESS, CALLER, ORIGIN', loop('305033503250'.repeat(14))],
   ['CALL of an empty account, warm', loop('5f5f5f5f5f6110005af150'.repeat(4))],
+  ['CALL with 32 KiB, warm', loop('5f5f6180005f5f6110005af150'.repeat(4))],
   ['STATICCALL of itself, until the depth ends', hexBytes('5b5f5f5f5f305afa505f56')],
   [
     'STATICCALL of a jump and 24 KiB of constants',

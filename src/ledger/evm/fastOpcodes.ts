@@ -18,7 +18,10 @@ export type Running = {
     readonly caller: Addressed;
     readonly origin: Addressed;
   };
-  readonly stateManager: { codeOfWord(address: bigint): Uint8Array };
+  readonly stateManager: {
+    codeOfWord(address: bigint): Uint8Array;
+    storeWord(address: Addressed, key: bigint, value: bigint): void;
+  };
   readonly code: Uint8Array;
   /** Of the constants by their position, those that were read. */
   readonly cachedPushes: (bigint | undefined)[];
@@ -41,6 +44,7 @@ export const fastOpcodes: ReadonlyMap<number, (running: Running) => void> = new 
   [0x3e, (running) => copy(running, running.interpreter.getReturnData())],
   [0x51, loadWord],
   [0x52, storeWord],
+  [0x55, storeSlot],
   ...Array.from({ length: 32 }, (_, index) => [PUSH1 + index, pushConstant] as const),
 ]);
 
@@ -93,6 +97,11 @@ function storeWord({ stack, memory }: Running): void {
   view.setBigUint64(16, value >> 64n);
   view.setBigUint64(8, value >> 128n);
   view.setBigUint64(0, value >> 192n);
+}
+
+function storeSlot({ stack, stateManager, env }: Running): void {
+  const [key = 0n, value = 0n] = stack.popN(2);
+  stateManager.storeWord(env.address, key, value);
 }
 
 const numbers = new WeakMap<Addressed, bigint>();

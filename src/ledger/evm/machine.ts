@@ -29,6 +29,7 @@ import { EvmState } from './evmState.ts';
 import { fastOpcodes } from './fastOpcodes.ts';
 import { installJumpTables } from './jumpTables.ts';
 import { precompilePrices } from './precompilePrices.ts';
+import { Warmth } from './warmth.ts';
 import {
   addressOf,
   addressToLibrary,
@@ -117,6 +118,7 @@ class Machine extends EVM {
   private constructor(world: World, common: Common) {
     super({ common, stateManager: world, blockchain: world, bn254: new NobleBN254() });
     this.#world = world;
+    this.journal = new Warmth(world) as unknown as EVM['journal'];
     for (const [address, code] of this._precompiles) {
       const times = precompilePrices.get(`0x${address}` as Address);
       if (times === undefined) this._precompiles.delete(address);
@@ -210,9 +212,11 @@ class Machine extends EVM {
     const { delegatecall, value, depth, caller, to } = message;
     if (!delegatecall && depth > 0) this.#world.noteTransfer(caller, to, value);
     const code = addressOf(message.codeAddress);
+    const movesCoin = value > 0n && !delegatecall;
     const result = isReservedAddress(code)
       ? this.#callNative(message, code)
-      : await super._executeCall(message);
+      : await (movesCoin || depth === 0 ? super._executeCall(message) : this.#callCode(message));
+    if (this.#world.block.logsTransfers !== true) return result;
     const isBorrowed = delegatecall || !to.equals(message.codeAddress);
     return this.#logTransfers(result, message, isBorrowed ? undefined : to);
   }
@@ -232,6 +236,45 @@ class Machine extends EVM {
     // Giving itself up was the last thing that the code did.
     if (gift !== null) all.push(logToLibrary(transferLog(gift)));
     return { ...result, execResult: { ...result.execResult, logs: all } };
+  }
+
+  /** A call from within that moves no coin, as the library does it, but without looking at accounts. */
+  async #callCode(message: Called): Promise<EVMResult> {
+    const { gasRefund, data, gasLimit } = message;
+    await this._loadCode(message);
+    const { code } = message;
+    if (typeof code === 'function') {
+      return { execResult: { ...(await this.runPrecompile(code, data, gasLimit)), gasRefund } };
+    }
+    if (code === undefined || code.length === 0) {
+      return { execResult: { executionGasUsed: 0n, returnValue: EMPTY_BYTES, gasRefund } };
+    }
+    return { execResult: await this.runInterpreter(message) };
+  }
+
+  /** Calls from within: without the library's events, and without what only other forks need. */
+  override async runCall(options: Parameters<EVM['runCall']>[0]): Promise<EVMResult> {
+    const { message } = options;
+    if (message === undefined) return super.runCall(options);
+    if (message.to === undefined) {
+      message.code = message.data;
+      this.journal.addWarmedAddress((await this._generateAddress(message)).bytes);
+    }
+    await this.journal.checkpoint();
+    this.transientStorage.checkpoint();
+    const result =
+      message.to === undefined
+        ? await this._executeCreate(message)
+        : await this._executeCall(message as Called);
+    if (result.execResult.exceptionError === undefined) {
+      await this.journal.commit();
+      this.transientStorage.commit();
+      return result;
+    }
+    await this.journal.revert();
+    this.transientStorage.revert();
+    const nothing = { selfdestruct: new Map(), createdAddresses: new Set<never>(), logs: [] };
+    return { ...result, execResult: { ...result.execResult, ...nothing, gasRefund: 0n } };
   }
 
   protected override runInterpreter(

@@ -13,10 +13,10 @@ export const precompilePrices: ReadonlyMap<Address, bigint> = new Map([
   [at(0x04), 1n],
   [at(0x05), 1n],
   [at(0x06), 1n],
-  [at(0x07), 2n],
-  [at(0x08), 1n],
-  [at(0x09), 3n],
-  [at(0x100), 2n],
+  [at(0x07), 4n],
+  [at(0x08), 2n],
+  [at(0x09), 4n],
+  [at(0x100), 3n],
 ]);
 
 function at(number: number): Address {

@@ -1,6 +1,6 @@
 import { EVMError } from '@ethereumjs/evm';
 import { Account as LibraryAccount, Address as LibraryAddress } from '@ethereumjs/util';
-import { toBareHex } from '#src/lib/bytes.ts';
+import { toBareHex, uintToBytes } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import { type Address, addressToBytes } from '#src/types/address.ts';
 import { type Hash, hashFromBytes, hashToBytes } from '#src/types/hash.ts';
@@ -114,11 +114,17 @@ export class World {
   }
 
   async getStorage(address: LibraryAddress, key: Uint8Array): Promise<Uint8Array> {
-    return this.guard(() => this.state.slot(addressOf(address), toBareHex(key)));
+    return padded(this.guard(() => this.state.slot(addressOf(address), toBareHex(key))));
   }
 
-  async putStorage(address: LibraryAddress, key: Uint8Array, value: Uint8Array): Promise<void> {
-    this.guard(() => this.state.setSlot(addressOf(address), toBareHex(key), value));
+  async putStorage(): Promise<void> {
+    return unasked();
+  }
+
+  /** Key and value as they lie on the stack. */
+  storeWord(address: LibraryAddress, key: bigint, value: bigint): void {
+    const name = key.toString(16).padStart(64, '0');
+    this.guard(() => this.state.setSlot(addressOf(address), name, uintToBytes(value, 32)));
   }
 
   /** Only of an account that has none: where storage is, no contract is created (EIP-7610). */
@@ -126,7 +132,7 @@ export class World {
 
   readonly originalStorageCache = {
     get: async (address: LibraryAddress, key: Uint8Array) =>
-      this.guard(() => this.state.original(addressOf(address), toBareHex(key))),
+      padded(this.guard(() => this.state.original(addressOf(address), toBareHex(key)))),
     clear: () => undefined,
   };
 
@@ -194,6 +200,14 @@ export function logFromLibrary([address, topics, data]: LibraryLog): Log {
 
 export function logToLibrary({ address, topics, data }: Log): LibraryLog {
   return [addressToBytes(address), topics.map(hashToBytes), data];
+}
+
+/** A value of a slot, of 32 bytes, before the library makes it so in its slow way; or nothing. */
+function padded(value: Uint8Array): Uint8Array {
+  if (value.length === 0 || value.length === 32) return value;
+  const whole = new Uint8Array(32);
+  whole.set(value, 32 - value.length);
+  return whole;
 }
 
 function unasked(): never {
