@@ -1,23 +1,11 @@
 /**
- * The only file that imports the EVM's library. It is asynchronous by its interface; over a state
- * that answers at once it never waits for anything but its own promises, so that a message begins
- * and ends in one turn of the event loop.
+ * Messages run here. Only this file, `leanEvm.ts` and `world.ts` know the EVM's library. It is
+ * asynchronous by its interface; over a state that answers at once it never waits for anything but
+ * its own promises, so that a message begins and ends in one turn of the event loop.
  */
-import { Common, Hardfork, Mainnet } from '@ethereumjs/common';
-import {
-  EVM,
-  EVMError,
-  type EVMResult,
-  type ExecResult,
-  type Message,
-  NobleBN254,
-  type PrecompileFunc,
-} from '@ethereumjs/evm';
+import { type EVM, EVMError, type EVMResult, type ExecResult, type Message } from '@ethereumjs/evm';
 import type { Address as LibraryAddress } from '@ethereumjs/util';
-import { keccak256 } from '#src/crypto/keccak.ts';
-import { recover } from '#src/crypto/secp256k1.ts';
 import { EMPTY_BYTES } from '#src/lib/bytes.ts';
-import { assert } from '#src/lib/failure.ts';
 import { type Address, isReservedAddress } from '#src/types/address.ts';
 import { type Hash, hashToBytes } from '#src/types/hash.ts';
 import type { Log } from '#src/types/receipt.ts';
@@ -26,10 +14,7 @@ import { contractAt } from '../payments/contracts.ts';
 import { refuseDelegated, runMessage, type Transfer, transferLog } from '../payments/dispatch.ts';
 import type { Overlay } from '../state/overlay.ts';
 import { EvmState } from './evmState.ts';
-import { fastOpcodes } from './fastOpcodes.ts';
-import { installJumpTables } from './jumpTables.ts';
-import { precompilePrices } from './precompilePrices.ts';
-import { Warmth } from './warmth.ts';
+import { type Called, LeanEvm } from './leanEvm.ts';
 import {
   addressOf,
   addressToLibrary,
@@ -82,7 +67,7 @@ export async function runInEvm(
   block: EvmBlock,
   message: EvmMessage,
 ): Promise<EvmOutcome> {
-  const machine = idle.get(block.chainId)?.pop() ?? Machine.create(block.chainId);
+  const machine = idle.get(block.chainId)?.pop() ?? new Machine(new World(), block.chainId);
   const outcome = await machine.run(overlay, block, message);
   // One that threw is left to the collector: nobody knows what it still holds.
   const waiting = idle.get(block.chainId) ?? [];
@@ -90,54 +75,19 @@ export async function runInEvm(
   return outcome;
 }
 
-await installJumpTables();
-
 /** Making one costs a millisecond; two blocks that are executed at a time need one each. */
 const idle = new Map<bigint, Machine[]>();
 const idleMax = 4;
 
-/** The newest fork that the library calls stable; its header is ours (`src/types/header.ts`). */
-const HARDFORK = Hardfork.Osaka;
-/** SELFDESTRUCT burns no coin (EIP-8246): ledger invariant 1 knows no burning. */
-const NO_BURNING = 8246;
-
-class Rules extends Common {
-  override isActivatedEIP(eip: number): boolean {
-    return eip === NO_BURNING || super.isActivatedEIP(eip);
-  }
-}
-
-type Called = Message & { to: LibraryAddress };
-
-class Machine extends EVM {
+class Machine extends LeanEvm {
   readonly #world: World;
   /** Of the message that runs. */
   #codeGasMax = 0n;
   #codeGas = 0n;
 
-  private constructor(world: World, common: Common) {
-    super({ common, stateManager: world, blockchain: world, bn254: new NobleBN254() });
+  constructor(world: World, chainId: bigint) {
+    super(world, chainId);
     this.#world = world;
-    this.journal = new Warmth(world) as unknown as EVM['journal'];
-    for (const [address, code] of this._precompiles) {
-      const times = precompilePrices.get(`0x${address}` as Address);
-      if (times === undefined) this._precompiles.delete(address);
-      else if (times !== 1n) this._precompiles.set(address, repriced(code, times));
-    }
-    for (const [opcode, run] of fastOpcodes) {
-      const entry = this._opcodeMap[opcode];
-      assert(entry !== undefined, 'the library knows the opcode');
-      entry.opHandler = run as unknown as OpHandler;
-    }
-  }
-
-  static create(chainId: bigint): Machine {
-    const common = new Rules({
-      chain: { ...Mainnet, chainId: `${chainId}` },
-      hardfork: HARDFORK,
-      customCrypto: { keccak256, ecrecover },
-    });
-    return new Machine(new World(), common);
   }
 
   async run(overlay: Overlay, block: EvmBlock, message: EvmMessage): Promise<EvmOutcome> {
@@ -215,7 +165,7 @@ class Machine extends EVM {
     const movesCoin = value > 0n && !delegatecall;
     const result = isReservedAddress(code)
       ? this.#callNative(message, code)
-      : await (movesCoin || depth === 0 ? super._executeCall(message) : this.#callCode(message));
+      : await (movesCoin || depth === 0 ? super._executeCall(message) : this.callCode(message));
     if (this.#world.block.logsTransfers !== true) return result;
     const isBorrowed = delegatecall || !to.equals(message.codeAddress);
     return this.#logTransfers(result, message, isBorrowed ? undefined : to);
@@ -236,45 +186,6 @@ class Machine extends EVM {
     // Giving itself up was the last thing that the code did.
     if (gift !== null) all.push(logToLibrary(transferLog(gift)));
     return { ...result, execResult: { ...result.execResult, logs: all } };
-  }
-
-  /** A call from within that moves no coin, as the library does it, but without looking at accounts. */
-  async #callCode(message: Called): Promise<EVMResult> {
-    const { gasRefund, data, gasLimit } = message;
-    await this._loadCode(message);
-    const { code } = message;
-    if (typeof code === 'function') {
-      return { execResult: { ...(await this.runPrecompile(code, data, gasLimit)), gasRefund } };
-    }
-    if (code === undefined || code.length === 0) {
-      return { execResult: { executionGasUsed: 0n, returnValue: EMPTY_BYTES, gasRefund } };
-    }
-    return { execResult: await this.runInterpreter(message) };
-  }
-
-  /** Calls from within: without the library's events, and without what only other forks need. */
-  override async runCall(options: Parameters<EVM['runCall']>[0]): Promise<EVMResult> {
-    const { message } = options;
-    if (message === undefined) return super.runCall(options);
-    if (message.to === undefined) {
-      message.code = message.data;
-      this.journal.addWarmedAddress((await this._generateAddress(message)).bytes);
-    }
-    await this.journal.checkpoint();
-    this.transientStorage.checkpoint();
-    const result =
-      message.to === undefined
-        ? await this._executeCreate(message)
-        : await this._executeCall(message as Called);
-    if (result.execResult.exceptionError === undefined) {
-      await this.journal.commit();
-      this.transientStorage.commit();
-      return result;
-    }
-    await this.journal.revert();
-    this.transientStorage.revert();
-    const nothing = { selfdestruct: new Map(), createdAddresses: new Set<never>(), logs: [] };
-    return { ...result, execResult: { ...result.execResult, ...nothing, gasRefund: 0n } };
   }
 
   protected override runInterpreter(
@@ -341,7 +252,6 @@ class Machine extends EVM {
 }
 
 type InterpreterOptions = Parameters<EVM['runInterpreter']>[1];
-type OpHandler = EVM['_opcodeMap'][number]['opHandler'];
 type LibraryError = ConstructorParameters<typeof EVMError>[0];
 
 const FAILED = {
@@ -378,24 +288,4 @@ function callOf(block: EvmBlock, message: EvmMessage) {
 
 function smaller(one: bigint, other: bigint): bigint {
   return one < other ? one : other;
-}
-
-/** The same function at so many times its price. */
-function repriced(code: PrecompileFunc, times: bigint): PrecompileFunc {
-  return async (input) => {
-    const result = await code({ ...input, gasLimit: input.gasLimit / times });
-    const isOutOfGas = result.exceptionError?.error === EVMError.errorMessages.OUT_OF_GAS;
-    const used = isOutOfGas ? input.gasLimit : result.executionGasUsed * times;
-    return { ...result, executionGasUsed: used };
-  };
-}
-
-/** The 64-byte key; the library takes a throw for "no key". */
-function ecrecover(digest: Uint8Array, v: bigint, r: Uint8Array, s: Uint8Array): Uint8Array {
-  const signature = new Uint8Array(64);
-  signature.set(r, 32 - r.length);
-  signature.set(s, 64 - s.length);
-  const key = recover(digest, signature, Number(v - 27n));
-  if (key === null) throw new Error('no key signs so');
-  return key;
 }
