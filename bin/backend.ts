@@ -43,6 +43,7 @@ export function makeBackend(parts: BackendParts): Backend {
     networkId: params.networkId,
     baseFeePerGas: params.rules.baseFeePerGas,
     evmGasLimit: params.rules.evmLaneGasLimit,
+    rules: params.rules,
     get electorate() {
       return chain.electorate;
     },

@@ -28,6 +28,7 @@ const SETTINGS = {
   'rpc.addressConnectionsMax': count(200, 1, 100_000, 'most open connections of one address'),
   'rpc.syncTimeoutMs': count(20_000, 1, 300_000, 'longest wait of eth_sendRawTransactionSync'),
   'rpc.anonymous': flag(true, 'answer callers without a key (true or false)'),
+  'rpc.debug': flag(false, 'debug_trace* for everybody, not for operators only (true or false)'),
   'rpc.anonymousUnitsPerSecond': count(
     1_000,
     1,

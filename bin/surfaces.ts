@@ -115,6 +115,7 @@ function rulesOf(config: Config, surface: 'public' | 'operator'): AccessRules {
   return {
     surface,
     anonymous: surface === 'operator' || config['rpc.anonymous'],
+    debug: config['rpc.debug'],
     anonymousQuota: { unitsPerSecond: config['rpc.anonymousUnitsPerSecond'] },
     keyQuota: { unitsPerSecond: config['rpc.keyUnitsPerSecond'] },
     unlimited: new Set(config['rpc.unlimited'].map(canonicalAddress)),

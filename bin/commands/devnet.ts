@@ -196,6 +196,8 @@ function startNode(dataDir: string, index: number, options: Options): ChildProce
   const args = [...nodeFlags, program, 'start', '--data-dir', dataDir];
   args.push('--rpc.port', `${options.rpcPort + index}`);
   args.push('--p2p.listen', `/ip4/127.0.0.1/tcp/${options.p2pPort + index}`);
+  // Of this machine alone, for developers, who want to see what their contracts call.
+  args.push('--rpc.debug', 'true');
   // Each would count all cores as its own.
   if (options.validators >= availableParallelism()) args.push('--crypto.recoveryThreads', '0');
   return spawn(process.execPath, args, {

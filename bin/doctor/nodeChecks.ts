@@ -15,7 +15,13 @@ const skewSecondsMax = 2;
 const blockWaitMs = 15_000;
 const pollMs = 100;
 /** What only an operator may call, as clients of other makes name it. */
-const PRIVATE_METHODS = ['admin_nodeInfo', 'admin_peers', 'personal_listAccounts', 'miner_stop'];
+const PRIVATE_METHODS = [
+  'admin_nodeInfo',
+  'admin_peers',
+  'personal_listAccounts',
+  'miner_stop',
+  'debug_traceCall',
+];
 
 /** What the network looks like to this node. */
 export async function checkNetwork(client: Client): Promise<Finding[]> {

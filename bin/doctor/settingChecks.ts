@@ -118,6 +118,15 @@ function checkPublicDoor(config: Config): Finding[] {
       }),
     );
   }
+  if (isOpen && config['rpc.debug']) {
+    found.push(
+      risk('DEBUG_OPEN', {
+        what: `rpc.host is ${host}, and rpc.debug is on`,
+        why: 'a trace runs a whole block again, for whoever asks',
+        fix: 'rpc.debug = false, and operator.port or an operator key for those who trace',
+      }),
+    );
+  }
   const strangers = config['rpc.unlimited'].filter((address) => !loopback.test(address));
   if (strangers.length > 0) {
     found.push(

@@ -4,6 +4,7 @@ import { contractBytesGasMax, memoBytesMax, transactionGasMax } from '#src/types
 import type { Log } from '#src/types/receipt.ts';
 import type { TransactionFields } from '#src/types/transaction.ts';
 import { asGas, type Gas, type Height, type Wei } from '#src/types/units.ts';
+import type { CallObserver } from './calls.ts';
 import { workGas } from './gas.ts';
 import type { BlockFacts } from './payments/contract.ts';
 import type { Transfer } from './payments/dispatch.ts';
@@ -27,6 +28,8 @@ export type LedgerContext = BlockFacts & {
   blockHash(height: Height): Hash | null;
   /** Whether coin that moves is among the logs, for those who only ask (`payments/dispatch.ts`). */
   readonly logsTransfers?: boolean;
+  /** Only where a transaction is looked at again. */
+  readonly observer?: CallObserver;
 };
 
 /** How a call ended. */

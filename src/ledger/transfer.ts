@@ -64,6 +64,7 @@ export function applyIncludable(
   if (contract !== null && !delegates) {
     const applied = applyCall(state, transaction, contract, block);
     payFee(state, transaction.sender, coinbase, applied.gasUsed * price);
+    tellCall(block, transaction, applied);
     return accept(applied);
   }
   if (to === null || delegates || precompilePrices.has(to) || hasCode(state.account(to))) {
@@ -77,7 +78,9 @@ export function applyIncludable(
   move(state, transaction.sender, -value - fee, 1n);
   move(state, to, value, 0n);
   move(state, coinbase, fee, 0n);
-  return accept({ ...PLAIN, gasUsed, codeGas: workGas(transaction) });
+  const applied = { ...PLAIN, gasUsed, codeGas: workGas(transaction) };
+  tellCall(block, transaction, applied);
+  return accept(applied);
 }
 
 const PLAIN = {
@@ -150,6 +153,19 @@ function applyCall(
   }
   const { ended, reason, output } = result;
   return { ...PLAIN, gasUsed, ended, reason, output };
+}
+
+/** Of what is one call only, because no code of the EVM runs. */
+function tellCall(
+  { observer }: LedgerContext,
+  { sender: from, to, value, gasLimit: gas, data: input }: SignedTransaction,
+  { gasUsed, ended, reason, output, logs }: Applied,
+): void {
+  if (observer === undefined) return;
+  observer.enter({ type: 'CALL', from, to, value, gas, input });
+  for (const log of logs) observer.log(log);
+  const error = { well: null, reverted: 'revert', failed: reason }[ended];
+  observer.exit({ gasUsed, output, error, created: null });
 }
 
 /** A contract moves its own coin only: the sender still has what was held against its fee. */

@@ -2,6 +2,7 @@
 import type { ProofRefusal } from '#src/chain/pastTries.ts';
 import type { AccountProof } from '#src/chain/stateProofs.ts';
 import type { HistoryEntry } from '#src/history/history.ts';
+import type { LedgerRules } from '#src/ledger/rules.ts';
 import type { Verdict } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Block } from '#src/types/block.ts';
@@ -95,6 +96,8 @@ export type Backend = {
   readonly baseFeePerGas: Wei;
   /** What the contracts of a block may use, and so each of them. */
   readonly evmGasLimit: Gas;
+  /** For blocks that are run again. */
+  readonly rules: LedgerRules;
   /** Who decides on the next block. */
   readonly electorate: { readonly epoch: Epoch; readonly set: ValidatorSet };
   /** Null for an epoch that has not begun. */

@@ -59,6 +59,11 @@ export type RpcLimits = {
   /** `eth_simulateV1`: with those that fill gaps, as in geth; and calls of one of them. */
   readonly simulatedBlocksMax: number;
   readonly simulatedCallsMax: number;
+  /** Of one trace, which runs all that was before it in its block again. */
+  readonly traceMs: number;
+  /** Calls in one answer, and bytes of their inputs, outputs and logs. */
+  readonly traceFramesMax: number;
+  readonly traceBytesMax: number;
   /** Slots in one proof, as geth has it. */
   readonly proofSlotsMax: number;
   readonly historyEntriesMax: number;
@@ -118,6 +123,9 @@ export const defaultRpcLimits: RpcLimits = {
   viewGasMax: 10_000_000n,
   simulatedBlocksMax: 256,
   simulatedCallsMax: 1_000,
+  traceMs: 5_000,
+  traceFramesMax: 10_000,
+  traceBytesMax: 3 * MiB,
   proofSlotsMax: 1_024,
   historyEntriesMax: 1_000,
   syncTimeoutMs: 20_000,

@@ -21,16 +21,18 @@ import { discoverMethod } from './methods/discover.ts';
 import { logMethods, subscriptionMethods } from './methods/events.ts';
 import { feeMethods } from './methods/fees.ts';
 import { mpbpMethods } from './methods/mpbp.ts';
-import { nodeMethods } from './methods/node.ts';
+import { modulesMethod, nodeMethods } from './methods/node.ts';
 import { proofMethods } from './methods/proofs.ts';
 import { sendMethods } from './methods/send.ts';
 import { simulateMethods } from './methods/simulate.ts';
 import { stateMethods } from './methods/state.ts';
+import { traceMethods } from './methods/traces.ts';
 import { transactionMethods } from './methods/transactions.ts';
 import { ReceiptWaits } from './receiptWaits.ts';
 import { SocketSession } from './socket.ts';
 import { Streams } from './streams.ts';
 import { Subscriptions } from './subscriptions.ts';
+import { Traces } from './traces.ts';
 import { ViewThreads } from './views/viewThreads.ts';
 
 export type RpcServerOptions = {
@@ -97,6 +99,7 @@ export class RpcServer {
     this.#views = new ViewThreads(backend, limits, log);
     const waits = new ReceiptWaits();
     const filters = new Filters(backend, limits, kept);
+    const traces = new Traces(backend, limits, this.#views, log);
     const methods = [
       ...nodeMethods(backend),
       ...stateMethods(backend),
@@ -110,9 +113,12 @@ export class RpcServer {
       ...subscriptionMethods(this.#subscriptions, this.#streams),
       ...mpbpMethods(backend, limits),
       ...proofMethods(backend, limits),
+      ...traceMethods(backend, limits, traces),
     ];
-    const names = () => this.#dispatcher.names;
-    methods.push(discoverMethod(backend.clientVersion, names));
+    const offered = (): string[] => {
+      return [...this.#dispatcher.names].filter((name) => options.access.offers(name));
+    };
+    methods.push(modulesMethod(offered), discoverMethod(backend.clientVersion, offered));
     this.#dispatcher = new Dispatcher(methods, limits, log);
     const hosts = new Set(options.hosts.map((host) => host.toLowerCase()));
     const origins = new Set(options.origins);

@@ -62,6 +62,8 @@ describe('doctor on settings', () => {
     { flags: open, want: ['RPC_ANONYMOUS', 'RPC_PLAIN'] },
     { flags: { ...open, ...tls }, want: ['RPC_ANONYMOUS'] },
     { flags: { ...open, 'rpc.anonymous': 'false' }, want: ['RPC_PLAIN'] },
+    { flags: { ...open, ...tls, 'rpc.debug': 'true' }, want: ['DEBUG_OPEN', 'RPC_ANONYMOUS'] },
+    { flags: { 'rpc.debug': 'true' }, want: [] },
     { flags: { 'rpc.unlimited': '127.0.0.1,10.0.0.7' }, want: ['UNLIMITED'] },
     { flags: { ...operator, 'operator.host': '10.0.0.1' }, want: ['OPERATOR_OPEN'] },
     { flags: operator, want: ['OPERATOR_NO_KEY'] },

@@ -4,7 +4,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { describe, it, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
-import type { AccessKey } from '#src/rpc/access/access.ts';
+import type { AccessKey, AccessRules } from '#src/rpc/access/access.ts';
 import { callerAddress, canonicalAddress, limitedAs } from '#src/rpc/access/callerAddress.ts';
 import { checkToken } from '#src/rpc/access/jwt.ts';
 import { Meter } from '#src/rpc/access/quota.ts';
@@ -268,6 +268,49 @@ describe("the operator's surface", async () => {
         .end();
     });
     assert.equal(status, 403);
+  });
+});
+
+describe("the operators' methods", () => {
+  const keys = [
+    keyed('shop', 'mpbp_shop'),
+    keyed('chief', 'mpbp_chief', { role: 'operator' }),
+    keyed('reader', 'mpbp_reader', { role: 'operator', methods: ['eth_*'] }),
+    keyed('explorer', 'mpbp_explorer', { methods: ['eth_*', 'debug_trace*'] }),
+  ];
+  const method = 'debug_traceTransaction';
+  const question = { jsonrpc: '2.0', id: 1, method, params: [`0x${'00'.repeat(32)}`] };
+  type Reply = { error?: { code: number; message: string }; result?: object };
+
+  const rows: [Partial<AccessRules>, Record<string, boolean>][] = [
+    [{}, { '': false, shop: false, chief: true, reader: false, explorer: true }],
+    [{ debug: true }, { '': true, shop: true, chief: true, reader: false, explorer: true }],
+    [{ unlimited: new Set() }, { '': false, chief: true }],
+    [{ surface: 'operator' }, { chief: true, reader: false }],
+  ];
+  for (const [rules, wanted] of rows) {
+    it(`with ${JSON.stringify(rules)} are for ${JSON.stringify(wanted)}`, async () => {
+      const access = openAccess(rules, { keys, jwtSecret: null });
+      const world = await openWorld({}, { ...unlimitedAccess(), access });
+      for (const [name, isAllowed] of Object.entries(wanted)) {
+        const headers: Record<string, string> = name === '' ? {} : { 'x-api-key': `mpbp_${name}` };
+        const ask = async (body: object) =>
+          (await (await world.post(JSON.stringify(body), headers)).json()) as Reply;
+        const { error } = await ask(question);
+        const unknown = `the method ${method} does not exist/is not available`;
+        const want = isAllowed ? [-32000, 'transaction not found'] : [-32601, unknown];
+        assert.deepEqual([error?.code, error?.message], want, name);
+      }
+    });
+  }
+
+  it('are in rpc_modules and rpc.discover only where everybody has them', async () => {
+    for (const debug of [false, true]) {
+      const access = openAccess({ debug });
+      const world = await openWorld({}, { ...unlimitedAccess(), access });
+      assert.equal('debug' in ((await world.ask('rpc_modules')) as object), debug);
+      assert.equal(JSON.stringify(await world.ask('rpc.discover')).includes(method), debug);
+    }
   });
 });
 

@@ -12,7 +12,14 @@ import { startDevnet } from '../bench/peers.ts';
 import { type Facts, type Row, specificationJudge, specificationRows } from './specification.ts';
 
 /** Beside those of the specification's rows. */
-const ownRows = ({ sender, blockNumber, legacy }: Facts): readonly Row[] => [
+const ownRows = ({
+  sender,
+  blockNumber,
+  blockHash,
+  legacy,
+  logged,
+  loud,
+}: Facts): readonly Row[] => [
   ['web3_clientVersion'],
   ['web3_sha3', '0x68656c6c6f'],
   ['net_listening'],
@@ -23,6 +30,11 @@ const ownRows = ({ sender, blockNumber, legacy }: Facts): readonly Row[] => [
   ['eth_getUncleCountByBlockNumber', blockNumber],
   ['eth_getUncleByBlockHashAndIndex', keccakHash(utf8('none')), '0x0'],
   ['eth_getUncleByBlockNumberAndIndex', blockNumber, '0x0'],
+  ['debug_traceTransaction', legacy, { tracer: 'callTracer' }],
+  ['debug_traceTransaction', logged, { tracer: 'callTracer', tracerConfig: { withLog: true } }],
+  ['debug_traceCall', { from: sender, to: loud }, 'latest', { tracer: 'callTracer' }],
+  ['debug_traceBlockByNumber', blockNumber, { tracer: 'callTracer' }],
+  ['debug_traceBlockByHash', blockHash, { tracer: 'callTracer' }],
   ['mpbp_getAccountHistory', sender],
   ['mpbp_getFinalityCertificate', blockNumber],
   ['mpbp_getFinalityProof', blockNumber],

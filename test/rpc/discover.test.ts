@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readVectors, testWithVectors } from '../types/vectors.ts';
-import { openWorld } from './harness.ts';
+import { openAccess, openWorld, unlimitedAccess } from './harness.ts';
 
 type Parameter = { readonly name: string; readonly required?: boolean };
 type Method = {
@@ -12,7 +12,7 @@ type Method = {
 };
 type Document = { readonly openrpc: string; readonly methods: readonly Method[] };
 
-const world = await openWorld();
+const world = await openWorld({}, { ...unlimitedAccess(), access: openAccess({ debug: true }) });
 const document = (await world.ask('rpc.discover')) as Document;
 
 test('a node says which methods it has, and has them', async () => {

@@ -55,6 +55,10 @@ export class FakeBackend implements Backend {
   readonly networkId = keccakHash(new TextEncoder().encode('test network'));
   readonly baseFeePerGas = baseFee;
   readonly evmGasLimit = asGas(1_000_000n);
+  readonly rules = {
+    ...{ chainId, baseFeePerGas: baseFee, paymentLaneBytesMax: 1 << 20 },
+    ...{ paymentLaneGasLimit: gasLimit, evmLaneGasLimit: asGas(1_000_000n) },
+  };
   readonly electorate = { epoch: asEpoch(0), set: makeValidatorSet([0, 1, 2, 3].map(validator)) };
   readonly #pool: Pool;
   readonly #chain: { block: Block; receipts: readonly Receipt[] }[] = [];

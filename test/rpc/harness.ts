@@ -82,6 +82,7 @@ export function openAccess(
   const quota = { unitsPerSecond: 1_000 };
   const all = {
     ...{ surface: 'public' as const, anonymous: true, anonymousQuota: quota, keyQuota: quota },
+    debug: false,
     ...{ unlimited: new Set(['127.0.0.1']), proxies: new Set<string>(), ...rules },
   };
   return new Access(all, secrets, clock, () => {});

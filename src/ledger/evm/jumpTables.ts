@@ -50,11 +50,15 @@ function findJumps(interpreter: Interpreter, code: Uint8Array): JumpTable {
   return { jumps, pushes: [], opcodesCached };
 }
 
-/** The library does not export its interpreter, nor lets this part of it be set. */
 export async function installJumpTables(): Promise<void> {
-  const file = new URL('interpreter.js', import.meta.resolve('@ethereumjs/evm')).href;
-  const { Interpreter } = (await import(file)) as { Interpreter: { prototype: object } };
-  const { prototype } = Interpreter;
+  const prototype = await interpreterPrototype();
   assert('_getValidJumpDestinations' in prototype, 'the library looks for jumps where it did');
   Object.assign(prototype, { _getValidJumpDestinations: jumpTableOf });
+}
+
+/** The library does not export its interpreter, nor lets parts of it be set. */
+export async function interpreterPrototype(): Promise<object> {
+  const file = new URL('interpreter.js', import.meta.resolve('@ethereumjs/evm')).href;
+  const { Interpreter } = (await import(file)) as { Interpreter: { prototype: object } };
+  return Interpreter.prototype;
 }

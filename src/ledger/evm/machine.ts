@@ -10,11 +10,13 @@ import { type Address, isReservedAddress } from '#src/types/address.ts';
 import { type Hash, hashToBytes } from '#src/types/hash.ts';
 import type { Log } from '#src/types/receipt.ts';
 import type { AccessListEntry } from '#src/types/transaction.ts';
+import type { CallObserver, CallType } from '../calls.ts';
 import { contractAt } from '../payments/contracts.ts';
 import { refuseDelegated, runMessage, type Transfer, transferLog } from '../payments/dispatch.ts';
 import type { Overlay } from '../state/overlay.ts';
 import { EvmState } from './evmState.ts';
 import { type Called, LeanEvm } from './leanEvm.ts';
+import { installObserving, observed, type Watched } from './observing.ts';
 import {
   addressOf,
   addressToLibrary,
@@ -75,15 +77,19 @@ export async function runInEvm(
   return outcome;
 }
 
+await installObserving();
+
 /** Making one costs a millisecond; two blocks that are executed at a time need one each. */
 const idle = new Map<bigint, Machine[]>();
 const idleMax = 4;
 
-class Machine extends LeanEvm {
+class Machine extends LeanEvm implements Watched {
   readonly #world: World;
   /** Of the message that runs. */
   #codeGasMax = 0n;
   #codeGas = 0n;
+  observer: CallObserver | null = null;
+  callType: CallType = 'CALL';
 
   constructor(world: World, chainId: bigint) {
     super(world, chainId);
@@ -96,6 +102,8 @@ class Machine extends LeanEvm {
     this.#world.begin(state, block);
     this.#codeGasMax = codeGasMax;
     this.#codeGas = 0n;
+    this.observer = block.observer ?? null;
+    this.callType = message.to === null ? 'CREATE' : 'CALL';
     if (message.tellsAccess) this.journal.startReportingAccessList();
     this.#warmUp(block, message);
     state.checkpoint();
@@ -113,6 +121,7 @@ class Machine extends LeanEvm {
       const reason = error instanceof Error ? error.message : String(error);
       return { ...FAILED, reason, gasUsed: gas, codeGas: smaller(gas, codeGasMax) };
     } finally {
+      this.observer = null;
       delete this.journal.accessList;
       this.journal.cleanJournal();
       this.transientStorage.clear();
@@ -158,7 +167,21 @@ class Machine extends LeanEvm {
     };
   }
 
-  protected override async _executeCall(message: Called): Promise<EVMResult> {
+  tell(work: () => void): void {
+    this.#world.guard(work);
+  }
+
+  protected override _executeCall(message: Called): Promise<EVMResult> {
+    if (this.observer === null) return this.#call(message);
+    return observed(this, message, () => this.#call(message));
+  }
+
+  protected override _executeCreate(message: Message): Promise<EVMResult> {
+    if (this.observer === null) return this.#create(message);
+    return observed(this, message, () => this.#create(message));
+  }
+
+  async #call(message: Called): Promise<EVMResult> {
     const { delegatecall, value, depth, caller, to } = message;
     if (!delegatecall && depth > 0) this.#world.noteTransfer(caller, to, value);
     const code = addressOf(message.codeAddress);
@@ -201,7 +224,7 @@ class Machine extends LeanEvm {
     });
   }
 
-  protected override async _executeCreate(message: Message): Promise<EVMResult> {
+  async #create(message: Message): Promise<EVMResult> {
     const { transfers } = this.#world.state;
     const at = transfers.length;
     const result = await super._executeCreate(message);
@@ -243,6 +266,8 @@ class Machine extends LeanEvm {
       return failedCall(EVMError.errorMessages.REVERT, result.gasUsed, result.output);
     }
     this.#world.state.transfers.push(...result.transfers);
+    const { observer } = this;
+    for (const log of observer === null ? [] : result.logs) this.tell(() => observer?.log(log));
     const { logsTransfers = false } = this.#world.block;
     const paid = logsTransfers ? result.transfers.map(transferLog) : [];
     const logs = [...paid, ...result.logs].map(logToLibrary);

@@ -7,6 +7,7 @@ import { type Hash, hashFromBytes, hashToBytes } from '#src/types/hash.ts';
 import { EMPTY_TRIE_ROOT } from '#src/types/listRoot.ts';
 import type { Log } from '#src/types/receipt.ts';
 import type { Height } from '#src/types/units.ts';
+import type { CallObserver } from '../calls.ts';
 import type { BlockFacts } from '../payments/contract.ts';
 import { type Account, EMPTY_CODE_HASH } from '../state/account.ts';
 import { type EvmState, ReservedError } from './evmState.ts';
@@ -23,6 +24,7 @@ export type EvmBlock = BlockFacts & {
   blockHash(height: Height): Hash | null;
   /** Whether coin that a message moves is among its logs. */
   readonly logsTransfers?: boolean;
+  readonly observer?: CallObserver;
 };
 
 const ADDRESS_MASK = (1n << 160n) - 1n;

@@ -27,6 +27,8 @@ export type AccessRules = {
   readonly surface: 'public' | 'operator';
   /** Whether callers without a key are answered. */
   readonly anonymous: boolean;
+  /** Whether the public surface has the operators' methods for everybody: a developer's node. */
+  readonly debug: boolean;
   readonly anonymousQuota: Quota;
   readonly keyQuota: Quota;
   /** Addresses that are not counted. */
@@ -58,6 +60,9 @@ export type AccessRefusal = {
   readonly retryAfterSeconds: number | null;
 };
 
+/** What only operators have, unless a key names it. */
+const OPERATORS = /^debug_/;
+
 /** Different callers that are remembered; who is forgotten begins with a full quota. */
 const callersMax = 65_536;
 const failuresMax = 5;
@@ -75,6 +80,10 @@ export class Access {
   readonly #rules: AccessRules;
   readonly #clock: AccessClock;
   readonly #onFailure: (address: string, failures: number) => void;
+  readonly #uncounted: Caller = {
+    ...{ name: 'own', meter: null, isRevoked: false },
+    allows: (method) => this.offers(method),
+  };
   #keys = new Map<string, KeyCaller>();
   #jwtSecret: Uint8Array | null = null;
   readonly #others = new RecentlyUsed<string, Caller>(callersMax);
@@ -119,6 +128,12 @@ export class Access {
     return this.#known(shown) ?? this.#fail(limitedAs(address));
   }
 
+  /** Whether a caller has it without a key that names it, or is an operator's. */
+  offers(method: string): boolean {
+    const { surface, debug } = this.#rules;
+    return surface === 'operator' || debug || !OPERATORS.test(method);
+  }
+
   /** The operator's surface asks for a key as soon as there is one. */
   get #isOpen(): boolean {
     const { anonymous, surface } = this.#rules;
@@ -136,7 +151,7 @@ export class Access {
   }
 
   #nobody(address: string): Caller {
-    if (this.#rules.unlimited.has(address)) return UNCOUNTED;
+    if (this.#rules.unlimited.has(address)) return this.#uncounted;
     return this.#counted(limitedAs(address), this.#rules.anonymousQuota);
   }
 
@@ -144,7 +159,12 @@ export class Access {
     const known = this.#others.get(name);
     if (known !== undefined) return known;
     const meter = new Meter(quota, this.#clock.now);
-    const caller: Caller = { name, meter, isRevoked: false, allows: () => true };
+    const caller: Caller = {
+      name,
+      meter,
+      isRevoked: false,
+      allows: (method) => this.offers(method),
+    };
     this.#others.set(name, caller);
     return caller;
   }
@@ -152,7 +172,7 @@ export class Access {
   #callerOf(key: AccessKey): KeyCaller {
     const { unitsPerSecond } = key;
     const quota = unitsPerSecond === null ? this.#rules.keyQuota : { unitsPerSecond };
-    return new KeyCaller(key, new Meter(quota, this.#clock.now));
+    return new KeyCaller(key, new Meter(quota, this.#clock.now), (method) => this.offers(method));
   }
 
   #fail(address: string): AccessRefusal {
@@ -177,9 +197,11 @@ class KeyCaller implements Caller {
   isRevoked = false;
   readonly #names: ReadonlySet<string> | null;
   readonly #beginnings: readonly string[];
+  readonly #offers: (method: string) => boolean;
 
-  constructor(key: AccessKey, meter: Meter) {
+  constructor(key: AccessKey, meter: Meter, offers: (method: string) => boolean) {
     this.key = key;
+    this.#offers = offers;
     this.meter = meter;
     const { methods } = key;
     this.#names = methods === null ? null : new Set(methods);
@@ -192,17 +214,11 @@ class KeyCaller implements Caller {
   }
 
   allows(method: string): boolean {
-    if (this.#names === null || this.#names.has(method)) return true;
+    if (this.#names === null) return this.key.role === 'operator' || this.#offers(method);
+    if (this.#names.has(method)) return true;
     return this.#beginnings.some((beginning) => method.startsWith(beginning));
   }
 }
-
-const UNCOUNTED: Caller = {
-  name: 'own',
-  meter: null,
-  isRevoked: false,
-  allows: () => true,
-};
 
 /** Null where nothing is shown; a scheme that we do not have is a key that nobody knows. */
 function credentialOf({ headers }: IncomingMessage, path: string): string | null {

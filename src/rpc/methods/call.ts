@@ -86,7 +86,7 @@ export function callMethods(
 }
 
 type Native = { readonly contract: NativeContract; readonly state: Overlay };
-type Prepared = {
+export type Prepared = {
   readonly wanted: Call;
   readonly world: World;
   readonly height: bigint;
@@ -97,7 +97,7 @@ type Prepared = {
   readonly runsCode: boolean;
 };
 
-function prepareCall(
+export function prepareCall(
   backend: Backend,
   limits: RpcLimits,
   [call, at, overrides, blockOverrides]: readonly unknown[],
@@ -216,7 +216,7 @@ function worldOf(state: PastState, changes: ReadonlyMap<Address, Override>): Wor
   };
 }
 /** Only who names a price pays for gas, as in geth. */
-function checkFunds({ from, value, price }: Call, world: World, gas: bigint): void {
+export function checkFunds({ from, value, price }: Call, world: World, gas: bigint): void {
   const need = value + gas * price;
   if (need === 0n) return;
   const have = world.balance(from);

@@ -107,6 +107,14 @@ txpool_content(): Object
   the transactions that wait
 txpool_contentFrom(address: Address): Object
   those of one sender
+debug_traceTransaction(transaction: Hash, config?: Object): Object
+  all calls of a final transaction, run again (geth's callTracer)
+debug_traceCall(call: Object, block?: Block, config?: Object): Object
+  all calls of a call that changes nothing
+debug_traceBlockByNumber(block: Block, config?: Object): List
+  all calls of each transaction of a block
+debug_traceBlockByHash(hash: Hash, config?: Object): List
+  all calls of each transaction of a block
 mpbp_subscribe(topic: Text, filter?: Object, from?: Quantity): Text
   newHeads or logs with a cursor, from any block on, over WebSocket
 mpbp_unsubscribe(id: Text): Boolean
@@ -155,13 +163,13 @@ type Signature = {
   readonly result: { readonly name: string; readonly schema: object };
 };
 
-/** Of the methods that are served, in the order of the table above. */
+/** Of the methods that are offered here, in the order of the table above. */
 export function discoverMethod(
   version: string,
-  served: () => Iterable<string>,
+  offered: () => Iterable<string>,
 ): readonly [string, Method] {
   const run = () => {
-    const names = new Set(served());
+    const names = new Set(offered());
     const methods = [...SIGNATURES.matchAll(SIGNATURE)]
       .map(readSignature)
       .filter(({ name }) => names.has(name));

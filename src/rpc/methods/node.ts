@@ -13,7 +13,6 @@ export function nodeMethods(backend: Backend): Methods {
     constant('net_version', () => backend.chainId.toString()),
     constant('net_listening', () => true),
     constant('net_peerCount', () => quantity(backend.status().peers.length)),
-    constant('rpc_modules', () => MODULES),
     constant('eth_chainId', () => quantity(backend.chainId)),
     // Blocks are final when they are here: there is no other chain to catch up with beside it.
     constant('eth_syncing', () => false),
@@ -25,7 +24,14 @@ export function nodeMethods(backend: Backend): Methods {
 }
 
 const MAX = 1024 * 1024;
-const MODULES = { eth: '1.0', mpbp: '1.0', net: '1.0', rpc: '1.0', txpool: '1.0', web3: '1.0' };
+
+/** The families of these methods, as geth tells them. */
+export function modulesMethod(offered: () => readonly string[]): readonly [string, Method] {
+  return constant('rpc_modules', () => {
+    const families = new Set(offered().map((name) => name.split(/[_.]/, 1)[0] ?? name));
+    return Object.fromEntries([...families].sort().map((family) => [family, '1.0']));
+  });
+}
 
 function constant(name: string, run: () => unknown): readonly [string, Method] {
   return [name, { paramsMax: 0, run }];

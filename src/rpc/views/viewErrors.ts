@@ -39,7 +39,8 @@ export function failureWords(reason: string): string {
   return reason.slice(0, reasonCharsMax);
 }
 
-function reasonIn(output: Uint8Array): string | null {
+/** In words, of `Error(string)` and `Panic(uint256)`; null for any other error. */
+export function reasonIn(output: Uint8Array): string | null {
   const selector = toBareHex(output.subarray(0, 4));
   if (selector === PANIC && output.length === 36) {
     const code = bytesToUint(output.subarray(4));

@@ -1,4 +1,5 @@
 /** What goes between the node and the threads that run contracts for those who ask. */
+import type { TraceLimits } from '#src/ledger/calls.ts';
 import type { Question } from '#src/ledger/evm/simulate.ts';
 import type {
   SimulationOptions,
@@ -48,7 +49,55 @@ export type BlocksRequest = {
   readonly responseBytesMax: number;
 };
 
-export type ViewRequest = CallRequest | BlocksRequest;
+/** How it is told: geth's call tracer, or one of Otterscan's three ways. */
+export type TraceShape = 'calls' | 'entries' | 'operations' | 'error';
+
+export type TraceWish = {
+  readonly shape: TraceShape;
+  readonly onlyTopCall: boolean;
+  readonly withLog: boolean;
+};
+
+type Common = {
+  readonly wish: TraceWish;
+  readonly limits: TraceLimits;
+  /** How long it may take. */
+  readonly ms: number;
+};
+
+/** What a block fixed for its transactions. */
+export type ReplayedBlock = {
+  readonly rules: LedgerRules;
+  readonly height: bigint;
+  readonly timestampMs: number;
+  readonly coinbase: Address;
+  readonly prevRandao: Hash;
+};
+
+export type ReplayRequest = Common & {
+  readonly kind: 'replay';
+  /** The state after this final block: the parent. */
+  readonly height: bigint;
+  readonly block: ReplayedBlock;
+  /** Its first transactions, one after the other, with the length of each and its sender. */
+  readonly transactions: Uint8Array;
+  readonly lengths: readonly number[];
+  readonly senders: readonly Address[];
+  /** From which on they are told of, and what the chain says came of them. */
+  readonly first: number;
+  readonly receipts: readonly { readonly gasUsed: bigint; readonly succeeded: boolean }[];
+  /** Whether the answer is a list with the hashes, or the one transaction. */
+  readonly isList: boolean;
+};
+
+export type TracedCallRequest = Common &
+  Omit<CallRequest, 'kind'> & {
+    readonly kind: 'tracedCall';
+  };
+
+export type TraceRequest = ReplayRequest | TracedCallRequest;
+
+export type ViewRequest = CallRequest | BlocksRequest | TraceRequest;
 
 export type BlocksAnswer =
   /** JSON as it goes out. */
@@ -70,8 +119,21 @@ export type CallAnswer =
   | ViewFailure
   | Broken;
 
-export type ViewAnswer = BlocksAnswer | CallAnswer;
-export type AnswerTo<R extends ViewRequest> = R extends BlocksRequest ? BlocksAnswer : CallAnswer;
+export type TraceAnswer =
+  /** JSON as it goes out. */
+  | { readonly t: 'traces'; readonly json: string }
+  /** More than one answer may tell. */
+  | { readonly t: 'too much'; readonly reason: string }
+  /** Before anything was called. */
+  | { readonly t: 'failed'; readonly reason: string }
+  | Broken;
+
+export type ViewAnswer = BlocksAnswer | CallAnswer | TraceAnswer;
+export type AnswerTo<R extends ViewRequest> = R extends BlocksRequest
+  ? BlocksAnswer
+  : R extends TraceRequest
+    ? TraceAnswer
+    : CallAnswer;
 
 /** A bug, or state that went away: in the log, not to the caller. */
 export type Broken = { readonly t: 'broken'; readonly reason: string };

@@ -21,6 +21,7 @@ import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { asHeight, asWei } from '#src/types/units.ts';
 import { formatSimulated } from './simulatedBlocks.ts';
+import { traceCall, traceReplay } from './traceThread.ts';
 import {
   type BlocksRequest,
   type CallRequest,
@@ -52,7 +53,16 @@ port.on('message', (request: ViewRequest) => {
 
 async function answerTo(request: ViewRequest): Promise<ViewAnswer> {
   const asked = new AskedState();
-  return request.kind === 'blocks' ? answerBlocks(request, asked) : answerCall(request, asked);
+  switch (request.kind) {
+    case 'blocks':
+      return answerBlocks(request, asked);
+    case 'replay':
+      return traceReplay(request, asked);
+    case 'tracedCall':
+      return traceCall(request, asked);
+    default:
+      return answerCall(request, asked);
+  }
 }
 
 async function answerBlocks(request: BlocksRequest, state: AskedState): Promise<ViewAnswer> {

@@ -90,7 +90,9 @@ export class ViewThreads {
     if (thread.timer !== null) clearTimeout(thread.timer);
     thread.timer = null;
     if (thread.job === null) return;
-    const ms = thread.isReady ? this.#limits.viewMs : startMsMax;
+    const { request } = thread.job;
+    const viewMs = 'ms' in request ? request.ms : this.#limits.viewMs;
+    const ms = thread.isReady ? viewMs : startMsMax;
     const end = () => void this.#end(thread, `execution aborted (timeout = ${ms} ms)`);
     thread.timer = setTimeout(end, ms);
   }
