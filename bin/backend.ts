@@ -115,7 +115,8 @@ export function makeBackend(parts: BackendParts): Backend {
 function status(parts: BackendParts, startedAt: number): NodeStatus {
   const { chain, pool, engine, network } = parts;
   const { validators } = chain.electorate.set;
-  const { epoch, view, floor, leader, validator, recalling, suspects, unfinalized } = engine.status;
+  const { epoch, view, floor, leader, validator, recalling, suspects, unfinalized, behind } =
+    engine.status;
   const peers = network.peers().flatMap(({ peerId, connection }) => {
     if (connection === null) return [];
     const index = validators.findIndex((member) => member.peerId === peerId);
@@ -142,6 +143,7 @@ function status(parts: BackendParts, startedAt: number): NodeStatus {
     leader,
     suspects,
     unfinalizedBlocks: unfinalized,
+    blocksBehind: behind,
     poolTransactions: pool.size,
     diskFull: parts.room.look(),
     peers,

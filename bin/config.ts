@@ -58,6 +58,7 @@ const SETTINGS = {
   'pool.lifetimeSeconds': count(3_600, 1, 604_800, 'how long a payment may wait'),
   'operator.host': text('127.0.0.1', "address of the operator's port; elsewhere TLS and a key"),
   'operator.port': count(0, 0, 65_535, 'port for metrics and operators; 0: none'),
+  'metrics.compat': flag(false, 'metrics also under names of other clients (true or false)'),
   'operator.jwtSecretFile': text('', "as rpc.jwtSecretFile, for the operator's port"),
   'consensus.unfinalizedMax': count(4, 1, 6, 'blocks with payments ahead of finality'),
   'consensus.signer': text('', 'unix socket of an `mpbp signer`; none: this process signs'),

@@ -2,6 +2,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { answers, logLines, nullified, stalls, syncs, uncaught } from '#src/lib/measures.ts';
 import type { Backend } from '#src/rpc/backend.ts';
+import type { NamedFigure } from './compatMetrics.ts';
 
 /** Milliseconds between two looks at the event loop; what it measures is late by as much. */
 const loopResolutionMs = 10;
@@ -20,12 +21,13 @@ export class Metrics {
   readonly #loop = monitorEventLoopDelay({ resolution: loopResolutionMs });
   readonly #onClose: (() => void)[] = [];
 
-  constructor(backend: Backend) {
+  constructor(backend: Backend, also: readonly NamedFigure[] = []) {
     this.#backend = backend;
     this.#loop.enable();
     this.#onClose.push(() => this.#loop.disable());
     collectDefaultMetrics({ register: this.#registry });
     this.#read();
+    for (const { name, help, read } of also) this.#gauge(name, help, read);
     this.#readLoop();
     this.#count();
   }
@@ -61,6 +63,9 @@ export class Metrics {
     });
     this.#gauge('mpbp_consensus_suspects', 'leaders that were silent', () => {
       return status().suspects.length;
+    });
+    this.#gauge('mpbp_sync_blocks_behind', 'final elsewhere, on their way', () => {
+      return status().blocksBehind;
     });
     this.#gauge('mpbp_pool_executable', 'payments that could go now', () => pool.executable);
     this.#gauge('mpbp_pool_gapped', 'payments behind a nonce gap', () => pool.gapped);

@@ -61,7 +61,7 @@ export function rpcOptions(
       syncTimeoutMs: config['rpc.syncTimeoutMs'],
     },
     backend,
-    ready: () => {
+    ready: ({ minPeers, maxBlocksBehind }) => {
       // Our own stake is there as long as we are.
       let absent = 0n;
       let total = 0n;
@@ -72,7 +72,12 @@ export function rpcOptions(
       const quorum = 3n * (total - absent) > 2n * total;
       const height = backend.head.header.height.toString();
       const diskFull = room.look() !== null;
-      return { ready: quorum && !diskFull, checks: { quorumConnected: quorum, diskFull, height } };
+      const { blocksBehind, peers } = backend.status();
+      const isNear = blocksBehind <= maxBlocksBehind && peers.length >= minPeers;
+      return {
+        ready: quorum && !diskFull && isNear,
+        checks: { quorumConnected: quorum, diskFull, height, blocksBehind, peers: peers.length },
+      };
     },
   };
 }

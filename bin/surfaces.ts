@@ -20,6 +20,7 @@ import type { Page } from '#src/rpc/http.ts';
 import { RpcServer, type TlsFiles } from '#src/rpc/server.ts';
 import type { Room } from '#storage/room.ts';
 import { accessPath, readAccess } from './accessFile.ts';
+import { compatFigures } from './compatMetrics.ts';
 import type { Config } from './config.ts';
 import { Metrics } from './metrics.ts';
 import { Renewed } from './renewed.ts';
@@ -54,7 +55,8 @@ export class Surfaces {
     try {
       const server = await openSurface(parts, 'public', new Map(), opened);
       if (config['operator.port'] > 0) {
-        const metrics = new Metrics(parts.backend);
+        const also = config['metrics.compat'] ? compatFigures(parts.backend) : [];
+        const metrics = new Metrics(parts.backend, also);
         opened.push(metrics);
         const page = { type: metrics.contentType, text: () => metrics.text() };
         await openSurface(parts, 'operator', new Map([['/metrics', page]]), opened);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
+import { compatFigures } from '../bin/compatMetrics.ts';
 import { Metrics } from '../bin/metrics.ts';
 import { FakeBackend } from './rpc/fakeBackend.ts';
 
@@ -31,6 +32,25 @@ it('docs/consensus.md names tests that exist, for each of the 42 failures', () =
 });
 
 /** A panel of a metric that is not there stays empty, and an alarm on one never rings. */
+it('a dashboard of another client finds its figures where they are asked for', async () => {
+  const backend = new FakeBackend([]);
+  backend.blocksBehind = 3;
+  const figures = async (metrics: Metrics) => {
+    const lines = (await metrics.text()).matchAll(/^((?:ethereum|besu|cometbft)_\w+) (\S+)$/gm);
+    metrics.close();
+    return Object.fromEntries([...lines].map(([, name, value]) => [name, Number(value)]));
+  };
+  assert.deepEqual(await figures(new Metrics(backend)), {});
+  const found = await figures(new Metrics(backend, compatFigures(backend)));
+  const height = Number(backend.head.header.height);
+  assert.equal(found.ethereum_blockchain_height, height);
+  assert.equal(found.ethereum_best_known_block_number, height + 3);
+  assert.equal(found.ethereum_peer_count, 1);
+  assert.ok((found.ethereum_peer_limit ?? 0) > 100);
+  assert.equal(found.besu_synchronizer_in_sync, 0);
+  assert.equal(found.cometbft_consensus_validators, backend.electorate.set.validators.length);
+});
+
 it('docs/monitoring names metrics that a node has', async () => {
   const backend = new FakeBackend([]);
   const metrics = new Metrics(backend);

@@ -16,6 +16,7 @@ type Status = {
   leader: string;
   suspects: string[];
   unfinalizedBlocks: string;
+  blocksBehind: string;
   poolTransactions: string;
   cryptoBackend: string;
   uptimeMs: string;
@@ -69,6 +70,7 @@ function describe(status: Status): string {
   const role =
     validator === null ? 'follows, does not vote' : `validator ${number(validator)}${isVoting}`;
   const { diskFull } = status;
+  const behind = number(status.blocksBehind);
   const rows = [
     ['role', role],
     ...(diskFull === null ? [] : [['disk full', `${diskFull}; make room, it goes on by itself`]]),
@@ -80,6 +82,7 @@ function describe(status: Status): string {
     ['view', `${number(status.view)}, leader is validator ${number(status.leader)}`],
     ['finality', gap <= 3 ? 'keeps up' : `${gap} views behind: no quorum answers in time`],
     ['silent leaders', suspects.length === 0 ? 'none' : suspects.map(number).join(', ')],
+    ...(behind === 0 ? [] : [['catches up', `${behind} or more final blocks on their way`]]),
     ['not final yet', `${number(status.unfinalizedBlocks)} blocks`],
     ['waiting', `${number(status.poolTransactions)} payments`],
     ['peers', `${status.peers.length}`],

@@ -53,6 +53,8 @@ export class CatchUp {
   #next: Fetched | null = null;
   #running = false;
   #turn = 0;
+  /** While it runs: final blocks of the last answer. What a peer claims and does not prove is none. */
+  behind = 0;
 
   constructor(options: CatchUpOptions) {
     this.#options = options;
@@ -81,6 +83,7 @@ export class CatchUp {
     } finally {
       this.#next = null;
       this.#running = false;
+      this.behind = 0;
     }
   }
 
@@ -125,6 +128,7 @@ export class CatchUp {
       if (reason !== 'RANGE_EMPTY') net.penalize(peer, 'disconnect', reason);
       return false;
     }
+    this.behind = blocks.length;
     const { certificate } = range;
     const last = blocks.at(-1);
     const { epoch, view } = certificate.statement;

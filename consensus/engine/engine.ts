@@ -156,6 +156,7 @@ export class Engine {
       armed: core.armedAt !== null,
       suspects: [...core.suspects],
       unfinalized: core.unfinalizedChain().length,
+      behind: this.#catchUp.behind,
     };
   }
 

@@ -91,4 +91,6 @@ export type EngineStatus = {
   readonly armed: boolean;
   readonly suspects: readonly number[];
   readonly unfinalized: number;
+  /** Final blocks that are on their way here, as many as the last answer proved. */
+  readonly behind: number;
 };

@@ -73,6 +73,8 @@ export type NodeStatus = {
   readonly leader: number;
   readonly suspects: readonly number[];
   readonly unfinalizedBlocks: number;
+  /** Final elsewhere, proven, and on their way here: as many as the last answer brought. */
+  readonly blocksBehind: number;
   readonly poolTransactions: number;
   /** Why nothing is written, votes and payments neither, and what to do; null where there is room. */
   readonly diskFull: string | null;

@@ -7,12 +7,7 @@ import { type Access, type Caller, keyInPath } from './access/access.ts';
 import { type Dispatcher, isExhausted } from './dispatch.ts';
 import { RPC } from './errors.ts';
 import type { RpcLimits } from './limits.ts';
-
-/** Whether a balancer should send requests here, and why not. */
-export type Readiness = {
-  readonly ready: boolean;
-  readonly checks: Readonly<Record<string, unknown>>;
-};
+import { type Demands, type Readiness, readDemands } from './readiness.ts';
 
 export type DoorOptions = {
   readonly hosts: ReadonlySet<string>;
@@ -22,7 +17,7 @@ export type DoorOptions = {
   readonly access: Access;
   /** What can be read by GET, by path. */
   readonly pages: ReadonlyMap<string, Page>;
-  ready(): Readiness;
+  ready(demands: Demands): Readiness;
 };
 
 export type Page = { readonly type: string; text(): Promise<string> };
@@ -48,7 +43,11 @@ export function onRequest(
   const get = request.method === 'GET' || request.method === 'HEAD';
   if (get && ALIVE.has(path)) return respond(response, 200, '{"alive":true}');
   if (get && READY.has(path)) {
-    const readiness = options.ready();
+    const demands = readDemands(request.url ?? '');
+    if (typeof demands === 'string') {
+      return respond(response, 400, JSON.stringify({ error: demands }));
+    }
+    const readiness = options.ready(demands);
     return respond(response, readiness.ready ? 200 : 503, JSON.stringify(readiness));
   }
   const page = get ? options.pages.get(path) : undefined;

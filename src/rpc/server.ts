@@ -11,7 +11,7 @@ import { canonicalAddress, limitedAs } from './access/callerAddress.ts';
 import type { Backend } from './backend.ts';
 import { Dispatcher, isExhausted } from './dispatch.ts';
 import { Filters } from './filters.ts';
-import type { Page, Readiness } from './http.ts';
+import type { Page } from './http.ts';
 import { type DoorOptions, isOriginAllowed, judgeCaller, onRequest, pathOf } from './http.ts';
 import { KeptChoices } from './keptChoices.ts';
 import { defaultRpcLimits, type RpcLimits } from './limits.ts';
@@ -28,6 +28,7 @@ import { simulateMethods } from './methods/simulate.ts';
 import { stateMethods } from './methods/state.ts';
 import { traceMethods } from './methods/traces.ts';
 import { transactionMethods } from './methods/transactions.ts';
+import type { Demands, Readiness } from './readiness.ts';
 import { ReceiptWaits } from './receiptWaits.ts';
 import { SocketSession } from './socket.ts';
 import { Streams } from './streams.ts';
@@ -55,7 +56,7 @@ export type RpcServerOptions = {
   readonly pages: ReadonlyMap<string, Page>;
   readonly backend: Backend;
   readonly log: Log;
-  ready(): Readiness;
+  ready(demands: Demands): Readiness;
 };
 
 /** PEM. */

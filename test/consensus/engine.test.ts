@@ -344,13 +344,18 @@ describe('catching up', () => {
     const { rig, block, second, range, signers, learn } = setup();
     const certificate = rig.certificate(statementOf(VoteKind.Finalize, block), signers);
     const had: number[] = [];
+    const behind: number[] = [];
     rig.answer = () => {
       had.push(rig.committed.length);
+      behind.push(rig.engine.status.behind);
       return had.length === 1 ? range([block], certificate) : range([second]);
     };
     await learn();
     assert.deepEqual(rig.committed, [block, second]);
     assert.deepEqual(had, [0, 0]);
+    // What was proven is told as long as it lasts, and not what somebody claims.
+    assert.deepEqual(behind, [0, 1]);
+    assert.equal(rig.engine.status.behind, 0);
     assert.deepEqual(rig.penalties, []);
   });
 

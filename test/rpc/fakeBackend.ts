@@ -59,6 +59,7 @@ export class FakeBackend implements Backend {
     ...{ chainId, baseFeePerGas: baseFee, paymentLaneBytesMax: 1 << 20 },
     ...{ paymentLaneGasLimit: gasLimit, evmLaneGasLimit: asGas(1_000_000n) },
   };
+  blocksBehind = 0;
   readonly electorate = { epoch: asEpoch(0), set: makeValidatorSet([0, 1, 2, 3].map(validator)) };
   readonly #pool: Pool;
   readonly #chain: { block: Block; receipts: readonly Receipt[] }[] = [];
@@ -219,6 +220,7 @@ export class FakeBackend implements Backend {
         height: this.head.header.height,
       },
       ...{ view: view + 1, finalizedView: view, leader: 1, suspects: [2], unfinalizedBlocks: 0 },
+      blocksBehind: this.blocksBehind,
       ...{ poolTransactions: this.#pool.size, cryptoBackend: 'native', uptimeMs: 1234.5 },
       peers: [{ peerId: '12D3KooWPeer', address: '/ip4/127.0.0.1/tcp/1', ...peer }],
     };

@@ -11,8 +11,8 @@ import {
   type AccessRules,
   type Secrets,
 } from '#src/rpc/access/access.ts';
-import type { Readiness } from '#src/rpc/http.ts';
 import type { RpcLimits } from '#src/rpc/limits.ts';
+import type { Readiness } from '#src/rpc/readiness.ts';
 import { RpcServer, type RpcServerOptions } from '#src/rpc/server.ts';
 import type { Address } from '#src/types/address.ts';
 import {

@@ -344,6 +344,14 @@ describe('the rest', () => {
     assert.equal(await world.ask('net_version'), '4242');
     assert.equal(await world.ask('net_listening'), true);
     assert.equal(await world.ask('net_peerCount'), '0x1');
+    assert.equal(await world.ask('eth_syncing'), false);
+    backend.blocksBehind = 5;
+    const height = backend.head.header.height;
+    const [currentBlock, highestBlock] = [height, height + 5n].map((at) => `0x${at.toString(16)}`);
+    assert.deepEqual(await world.ask('eth_syncing'), {
+      ...{ startingBlock: currentBlock, currentBlock, highestBlock },
+    });
+    backend.blocksBehind = 0;
     assert.deepEqual(Object.keys((await world.ask('rpc_modules')) as object).includes('eth'), true);
   });
 
@@ -363,6 +371,11 @@ describe('the rest', () => {
     const response = await fetch(`${world.url}/readiness`);
     assert.equal(response.status, 503);
     assert.deepEqual(await response.json(), { ready: false, checks: { blocksBehind: 7 } });
+    for (const query of ['minPeers=many', 'maxBlocksBehind=', 'minPeers=-1', 'peers=1']) {
+      const bad = await fetch(`${world.url}/readiness?${query}`);
+      assert.equal(bad.status, 400, query);
+      assert.match(await bad.text(), /minPeers|maxBlocksBehind/);
+    }
     assert.equal((await fetch(`${world.url}/healthz`)).status, 200);
   });
 });

@@ -23,8 +23,8 @@ rpc.discover(): Object
   this document
 eth_chainId(): Quantity
   the chain id (EIP-155)
-eth_syncing(): Boolean
-  false: what is here is final
+eth_syncing(): Syncing
+  false, or how many final blocks are on their way here
 eth_blockNumber(): Quantity
   height of the newest final block
 eth_gasPrice(): Quantity
@@ -151,6 +151,7 @@ const SCHEMAS: Readonly<Record<string, object>> = {
   List: { type: 'array' },
   Object: { type: ['object', 'null'] },
   Quantity: { type: 'string', pattern: '^0x(0|[1-9a-f][0-9a-f]*)$' },
+  Syncing: { type: ['boolean', 'object'] },
   Text: { type: 'string' },
   Word: { type: 'string', pattern: '^0x[0-9a-fA-F]{64}$' },
 };

@@ -113,6 +113,7 @@ function nodeStatus(backend: Backend): unknown {
     leader: quantity(status.leader),
     suspects: status.suspects.map(quantity),
     unfinalizedBlocks: quantity(status.unfinalizedBlocks),
+    blocksBehind: quantity(status.blocksBehind),
     poolTransactions: quantity(status.poolTransactions),
     cryptoBackend: status.cryptoBackend,
     uptimeMs: quantity(Math.round(status.uptimeMs)),

@@ -14,8 +14,7 @@ export function nodeMethods(backend: Backend): Methods {
     constant('net_listening', () => true),
     constant('net_peerCount', () => quantity(backend.status().peers.length)),
     constant('eth_chainId', () => quantity(backend.chainId)),
-    // Blocks are final when they are here: there is no other chain to catch up with beside it.
-    constant('eth_syncing', () => false),
+    constant('eth_syncing', () => syncing(backend)),
     constant('eth_blockNumber', () => quantity(backend.head.header.height)),
     constant('eth_gasPrice', () => quantity(backend.baseFeePerGas)),
     constant('eth_maxPriorityFeePerGas', () => '0x0'),
@@ -31,6 +30,14 @@ export function modulesMethod(offered: () => readonly string[]): readonly [strin
     const families = new Set(offered().map((name) => name.split(/[_.]/, 1)[0] ?? name));
     return Object.fromEntries([...families].sort().map((family) => [family, '1.0']));
   });
+}
+
+/** How far is known for as many blocks as are on their way. */
+function syncing(backend: Backend): unknown {
+  const { blocksBehind, height } = backend.status();
+  if (blocksBehind === 0) return false;
+  const [currentBlock, highestBlock] = [quantity(height), quantity(height + BigInt(blocksBehind))];
+  return { startingBlock: currentBlock, currentBlock, highestBlock };
 }
 
 function constant(name: string, run: () => unknown): readonly [string, Method] {
