@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it, test } from 'node:test';
+import { toHex } from '#src/lib/bytes.ts';
+import { addressToBytes } from '#src/types/address.ts';
+import { encodeRlp, uintToRlp } from '#src/types/rlp.ts';
 import { asGas, asWei } from '#src/types/units.ts';
 import { contract, loud } from './fakeBackend.ts';
 import {
@@ -18,6 +21,16 @@ import {
 const world = await openWorld({ logBlocksMax: 8, logResultsMax: 5, filtersMax: 4 });
 const { backend } = world;
 const rich = addressOf(0);
+/** Nonce, price, gas, to, value, data, and a signature with `v` as it was before EIP-155. */
+const unprotected = toHex(
+  encodeRlp([
+    ...[0n, 9n, 21_000n].map(uintToRlp),
+    addressToBytes(payee),
+    uintToRlp(1n),
+    new Uint8Array(0),
+    ...[28n, 1n, 1n].map(uintToRlp),
+  ]),
+);
 
 describe('sending', () => {
   const rows: { when: string; raw: string; message: RegExp; code: string }[] = [
@@ -65,6 +78,25 @@ describe('sending', () => {
       code: 'NONCE_TOO_HIGH',
     },
     {
+      when: 'more gas than EIP-7825 allows',
+      raw: rawOf(payment({ gasLimit: asGas((1n << 24n) + 1n) })),
+      message: /^exceeds block gas limit/,
+      code: 'EXCEEDS_BLOCK_GAS_LIMIT',
+    },
+    {
+      when: 'a tip above the cap',
+      raw: rawOf(payment({ maxPriorityFeePerGas: asWei(10n * coin) })),
+      message: /^max priority fee per gas higher than max fee per gas/,
+      code: 'TIP_ABOVE_FEE_CAP',
+    },
+    {
+      when: 'no protection against replays (EIP-155)',
+      // The first one of its kind, with a signature of v = 28.
+      raw: unprotected,
+      message: /^only replay-protected \(EIP-155\) transactions allowed over RPC$/,
+      code: 'UNPROTECTED',
+    },
+    {
       when: 'a creation with too much init code',
       raw: rawOf(payment({ to: null, data: new Uint8Array(49_153), gasLimit: asGas(1_000_000n) })),
       message: /^max initcode size exceeded/,
@@ -96,10 +128,28 @@ describe('sending', () => {
     });
   });
 
+  it('one in place of another at the same price is underpriced', async () => {
+    const key = keyOf(9);
+    await world.ask('eth_sendRawTransaction', rawOf(payment({}, key)));
+    const { error } = await world.call(
+      'eth_sendRawTransaction',
+      rawOf(payment({ value: asWei(2n) }, key)),
+    );
+    assert.equal(error?.code, -32000);
+    assert.equal(error?.message, 'replacement transaction underpriced');
+    backend.mine();
+  });
+
+  it('a method that is not there is told apart from all else', async () => {
+    const { error } = await world.call('eth_coinbase');
+    assert.equal(error?.code, -32601);
+    assert.equal(error?.message, 'the method eth_coinbase does not exist/is not available');
+  });
+
   it('a batch of a sender goes in in order, with refusals in place', async () => {
     const items = [0n, 1n, 1n, 2n].map((nonce, id) => ({
       ...{ jsonrpc: '2.0', id, method: 'eth_sendRawTransaction' },
-      params: [rawOf(payment({ nonce }, keyOf(6)))],
+      params: [rawOf(payment({ nonce }, keyOf(9)))],
     }));
     const response = await world.post(JSON.stringify(items));
     const answers = (await response.json()) as Answer[];

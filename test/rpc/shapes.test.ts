@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import {
+  formatTransaction,
+  keccak256,
+  type RpcTransaction,
+  type Signature,
+  serializeTransaction,
+  type TransactionSerializable,
+} from 'viem';
 import type { Hash } from '#src/types/hash.ts';
 import { testWithVectors } from '../types/vectors.ts';
 import { contract, loud } from './fakeBackend.ts';
@@ -61,6 +69,21 @@ test('a block says what its bytes say', async () => {
   for (const transaction of shown.transactions) {
     assert.equal(transaction.blockTimestamp, shown.timestamp);
     assert.equal(transaction.chainId, '0x1092');
+  }
+});
+
+test('a transaction can be put together again, to its hash', async () => {
+  for (const transaction of mined) {
+    const shown = (await world.ask('eth_getTransactionByHash', transaction.hash)) as Fields;
+    const parts = formatTransaction(shown as unknown as RpcTransaction);
+    const { v, yParity, r, s, ...rest } = parts;
+    const fields = rest as unknown as TransactionSerializable;
+    const signed = serializeTransaction(
+      { ...fields, data: parts.input, gas: parts.gas } as TransactionSerializable,
+      { r, s, v, ...(yParity === undefined ? {} : { yParity }) } as Signature,
+    );
+    assert.equal(signed, rawOf(transaction), `type ${transaction.type}`);
+    assert.equal(keccak256(signed), transaction.hash);
   }
 });
 
