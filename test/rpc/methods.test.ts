@@ -129,7 +129,7 @@ describe('sending', () => {
   });
 
   it('one in place of another at the same price is underpriced', async () => {
-    const key = keyOf(9);
+    const key = keyOf(4);
     await world.ask('eth_sendRawTransaction', rawOf(payment({}, key)));
     const { error } = await world.call(
       'eth_sendRawTransaction',
@@ -149,7 +149,7 @@ describe('sending', () => {
   it('a batch of a sender goes in in order, with refusals in place', async () => {
     const items = [0n, 1n, 1n, 2n].map((nonce, id) => ({
       ...{ jsonrpc: '2.0', id, method: 'eth_sendRawTransaction' },
-      params: [rawOf(payment({ nonce }, keyOf(9)))],
+      params: [rawOf(payment({ nonce }, keyOf(6)))],
     }));
     const response = await world.post(JSON.stringify(items));
     const answers = (await response.json()) as Answer[];
