@@ -99,6 +99,7 @@ export function makeBackend(parts: BackendParts): Backend {
     stateProof: (height, address, slots) =>
       chain.proofs.prove(height, address, slots.map(toBareHex)),
     history: (address, cursor, limit) => chain.history(address, cursor, limit),
+    historyBeside: (...asked) => chain.historyBeside(...asked),
     submit: parts.submit,
     finalityProof: (height, trusted) => makeFinalityProof(chain, height, trusted),
     receiptProof: (transaction, trusted) => makeReceiptProof(chain, transaction, trusted),

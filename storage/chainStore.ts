@@ -240,6 +240,24 @@ export class ShelfChainStore implements ChainStore {
     };
   }
 
+  async historyBeside(
+    account: Address,
+    side: 'below' | 'above',
+    height: Height,
+    limit: number,
+  ): Promise<HistoryEntry[]> {
+    const owner = addressToBytes(account);
+    const isBelow = side === 'below';
+    const range = isBelow
+      ? { from: owner, to: concatBytes(owner, heightKey(height)) }
+      : {
+          from: concatBytes(owner, heightKey(height + 1n)),
+          to: concatBytes(owner, new Uint8Array(14).fill(0xff)),
+        };
+    const found = await this.#shelf.range('history', { ...range, reverse: isBelow, limit });
+    return found.map((entry) => historyEntry(account, entry));
+  }
+
   async accountsAfter(
     after: Address | null,
     limit: number,

@@ -327,6 +327,12 @@ export class Chain {
     return this.#store.history(account, cursor, limit);
   }
 
+  historyBeside(
+    ...asked: Parameters<ChainStore['historyBeside']>
+  ): ReturnType<ChainStore['historyBeside']> {
+    return this.#store.historyBeside(...asked);
+  }
+
   account(address: Address): Account | null {
     return this.#store.account(address);
   }

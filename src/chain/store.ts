@@ -80,6 +80,13 @@ export type ChainStore = StateReader & {
     cursor: string | null,
     limit: number,
   ): Promise<{ entries: HistoryEntry[]; cursor: string | null } | null>;
+  /** Of heights below this one, the newest first, or above it, the oldest first. */
+  historyBeside(
+    account: Address,
+    side: 'below' | 'above',
+    height: Height,
+    limit: number,
+  ): Promise<HistoryEntry[]>;
   /** In the order of addresses, for audits. */
   accountsAfter(
     after: Address | null,

@@ -123,6 +123,13 @@ export type Backend = {
     slots: readonly Uint8Array[],
   ): Promise<Verdict<AccountProof, ProofRefusal>>;
   history(address: Address, cursor: string | null, limit: number): Promise<HistoryPage | null>;
+  /** Of heights below this one, the newest first, or above it, the oldest first. */
+  historyBeside(
+    address: Address,
+    side: 'below' | 'above',
+    height: Height,
+    limit: number,
+  ): Promise<readonly HistoryEntry[]>;
   /** Resolves when the transaction is kept so that a crash of this node does not lose it. */
   submit(raw: Uint8Array): Promise<Verdict<Hash, SubmitRefusal>>;
   /** Null where the block is not final, or the trusted epoch is after it. */

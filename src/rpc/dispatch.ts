@@ -47,7 +47,7 @@ type Answer = string | null | Promise<string | null>;
 
 const NO_PARAMS: Params = [];
 /** For whole milliseconds of this thread, on top: how long a large block or pool takes to tell. */
-const unitsPerMs = 10;
+export const unitsPerMs = 10;
 const TOO_MUCH = limitExceeded('too much was asked for: ask again later');
 
 /** Whether its quota is used up for now. */

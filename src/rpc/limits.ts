@@ -67,6 +67,10 @@ export type RpcLimits = {
   /** Slots in one proof, as geth has it. */
   readonly proofSlotsMax: number;
   readonly historyEntriesMax: number;
+  /** Of an account, in one page of an explorer. */
+  readonly searchPageMax: number;
+  /** What one search may look through in the histories. */
+  readonly searchEntriesMax: number;
   readonly syncTimeoutMs: number;
   readonly syncWaitsMax: number;
 };
@@ -128,6 +132,8 @@ export const defaultRpcLimits: RpcLimits = {
   traceBytesMax: 3 * MiB,
   proofSlotsMax: 1_024,
   historyEntriesMax: 1_000,
+  searchPageMax: 100,
+  searchEntriesMax: 20_000,
   syncTimeoutMs: 20_000,
   syncWaitsMax: 2_000,
 };

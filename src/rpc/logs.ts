@@ -19,7 +19,7 @@ import {
   readObject,
 } from './params.ts';
 import { heightOf } from './resolve.ts';
-import { Turns } from './turns.ts';
+import { longSearches } from './turns.ts';
 
 export type LogFilter = {
   /** Null: of any address. */
@@ -70,9 +70,6 @@ export function readRange(backend: Backend, value: unknown, index: number): Rang
   return range;
 }
 
-/** All searches of the process. */
-const turns = new Turns();
-
 /** Lets the loop turn between blocks; gives up at the limits of blocks, results and time. */
 export async function searchLogs(
   backend: Backend,
@@ -89,7 +86,7 @@ export async function searchLogs(
   let turnEndMs = 0;
   for (let at = from as bigint; at <= to; at++) {
     if (performance.now() > turnEndMs) {
-      await turns.next();
+      await longSearches.next();
       turnEndMs = performance.now() + TURN_MS;
       if (turnEndMs > endMs) throw limitExceeded('the search takes too long: ask for less');
     }

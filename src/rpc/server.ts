@@ -22,6 +22,7 @@ import { logMethods, subscriptionMethods } from './methods/events.ts';
 import { feeMethods } from './methods/fees.ts';
 import { mpbpMethods } from './methods/mpbp.ts';
 import { modulesMethod, nodeMethods } from './methods/node.ts';
+import { otterscanMethods } from './methods/otterscan.ts';
 import { proofMethods } from './methods/proofs.ts';
 import { sendMethods } from './methods/send.ts';
 import { simulateMethods } from './methods/simulate.ts';
@@ -115,6 +116,7 @@ export class RpcServer {
       ...mpbpMethods(backend, limits),
       ...proofMethods(backend, limits),
       ...traceMethods(backend, limits, traces),
+      ...otterscanMethods(backend, limits, traces),
     ];
     const offered = (): string[] => {
       return [...this.#dispatcher.names].filter((name) => options.access.offers(name));

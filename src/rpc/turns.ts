@@ -2,7 +2,7 @@
  * Gives long searches the event loop one at a time: one of them each turn, in the order they ask.
  * Of hundreds that only let the loop turn now and then, each turn would have hundreds of slices.
  */
-export class Turns {
+class Turns {
   readonly #waiting: (() => void)[] = [];
   #isSet = false;
 
@@ -23,3 +23,6 @@ export class Turns {
     });
   }
 }
+
+/** All of the process. */
+export const longSearches = new Turns();

@@ -178,6 +178,14 @@ export class FakeBackend implements Backend {
     return { entries, cursor: from + limit < all.length ? String(from + limit) : null };
   }
 
+  async historyBeside(...[address, side, height, limit]: Parameters<Backend['historyBeside']>) {
+    const own = this.#history.filter(({ account }) => account === address);
+    const found = own.filter((one) =>
+      side === 'below' ? one.height < height : one.height > height,
+    );
+    return (side === 'below' ? found.reverse() : found).slice(0, limit);
+  }
+
   async submit(raw: Uint8Array) {
     const decoded = decodeTransaction(raw, { chainId });
     if (!decoded.ok) return refuse(describe(decoded.refusal, describeRefusal(decoded.refusal)));

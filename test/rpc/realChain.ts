@@ -32,6 +32,8 @@ export async function openChain(
       heightOf: (hash: Parameters<Chain['heightOf']>[0]) => chain.heightOf(hash),
       receiptsAt: (height: Parameters<Chain['receiptsAt']>[0]) => chain.receiptsAt(height),
       locate: (hash: Parameters<Chain['locate']>[0]) => chain.locate(hash),
+      historyBeside: (...given: Parameters<Chain['historyBeside']>) =>
+        chain.historyBeside(...given),
       history: (...given: Parameters<Chain['history']>) => chain.history(...given),
     }),
   });

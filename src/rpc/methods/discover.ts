@@ -115,6 +115,32 @@ debug_traceBlockByNumber(block: Block, config?: Object): List
   all calls of each transaction of a block
 debug_traceBlockByHash(hash: Hash, config?: Object): List
   all calls of each transaction of a block
+erigon_getHeaderByNumber(block: Block): Object
+  a block's header (Otterscan)
+ots_getApiLevel(): Number
+  8: which of Otterscan's methods there are
+ots_hasCode(address: Address, block?: Block): Boolean
+  whether an account has code
+ots_getInternalOperations(transaction: Hash): List
+  coin that contracts moved, and contracts that they made
+ots_getTransactionError(transaction: Hash): Data
+  what a failed transaction gave back; 0x of one that succeeded
+ots_traceTransaction(transaction: Hash): List
+  all calls of a transaction with their depths
+ots_getBlockDetails(block: Block): Object
+  a block without its transactions, and its fees
+ots_getBlockDetailsByHash(hash: Hash): Object
+  a block without its transactions, and its fees
+ots_getBlockTransactions(block: Block, page: Number, size: Number): Object
+  a page of a block's transactions, the last first
+ots_searchTransactionsBefore(address: Address, block: Number, size: Number): Object
+  transactions of an account below a block; 0: the newest
+ots_searchTransactionsAfter(address: Address, block: Number, size: Number): Object
+  transactions of an account above a block; 0: the oldest
+ots_getTransactionBySenderAndNonce(sender: Address, nonce: Number): Hash
+  hash of a transaction
+ots_getContractCreator(address: Address): Object
+  the transaction that created a contract, and who sent it
 mpbp_subscribe(topic: Text, filter?: Object, from?: Quantity): Text
   newHeads or logs with a cursor, from any block on, over WebSocket
 mpbp_unsubscribe(id: Text): Boolean
@@ -149,6 +175,7 @@ const SCHEMAS: Readonly<Record<string, object>> = {
   Data: { type: 'string', pattern: '^0x([0-9a-fA-F]{2})*$' },
   Hash: { type: 'string', pattern: '^0x[0-9a-fA-F]{64}$' },
   List: { type: 'array' },
+  Number: { type: ['number', 'string'] },
   Object: { type: ['object', 'null'] },
   Quantity: { type: 'string', pattern: '^0x(0|[1-9a-f][0-9a-f]*)$' },
   Syncing: { type: ['boolean', 'object'] },
