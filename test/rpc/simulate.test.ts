@@ -166,12 +166,14 @@ describe('eth_simulateV1', () => {
 
   it('coin that moves is told as if it were a token, in the order in which it moves', async () => {
     const spread = dataOf('spread', [[nobody, other], 3n]);
+    const inner = dataOf('spread', [[nobody], 3n]);
     const calls = [
       { from: alice.address, to: nobody, value: '0x2' },
       { from: alice.address, to: probeAt, value: '0x6', data: spread },
       { from: alice.address, to: probeAt, data: dataOf('makeAndDie', [10n, nobody]) },
       { from: alice.address, to: probeAt, data: dataOf('payThenFail', [nobody, 1n]) },
       { from: alice.address, to: probeAt, data: dataOf('tryPay', [nobody, 1n]) },
+      { from: alice.address, to: probeAt, data: dataOf('callOther', [probeAt, inner, 3n]) },
       { from: alice.address, value: '0x4', data: '0x00' },
       { from: alice.address, to: probeAt, data: dataOf('set', [1n, 1n]) },
     ];
@@ -179,7 +181,7 @@ describe('eth_simulateV1', () => {
     assert.ok(shown !== undefined);
     const child = createAddress(probeAt, 1n);
     const { nonce } = chain.chain.account(alice.address) ?? assert.fail();
-    const created = createAddress(alice.address, nonce + 5n);
+    const created = createAddress(alice.address, nonce + 6n);
     const moved = shown.calls.map(({ logs }) =>
       logs
         .filter(({ address }) => address === COIN)
@@ -197,6 +199,7 @@ describe('eth_simulateV1', () => {
       ],
       [],
       [],
+      [probeAt, nobody].map((to) => [probeAt, to, 3n]),
       [[alice.address, created, 4n]],
       [],
     ]);
@@ -208,7 +211,7 @@ describe('eth_simulateV1', () => {
     const last = all.at(-1);
     assert.deepEqual(
       [last?.blockHash, last?.transactionHash, last?.transactionIndex, last?.address],
-      [shown.hash, shown.transactions[6], '0x6', probeAt],
+      [shown.hash, shown.transactions[7], '0x7', probeAt],
     );
     const [quiet] = await simulate([{ calls }]);
     assert.equal(quiet?.receiptsRoot, shown.receiptsRoot, 'receipts are what they were');
@@ -226,12 +229,20 @@ describe('eth_simulateV1', () => {
     };
     const rich = { [feeRecipient]: { balance: hex(10n * coin) } };
     const bond = call('bond', [0n, ZERO_ADDRESS, coin], coin);
+    const withdraw = call('withdrawUnbonded', [0n, nobody]);
+    // Passes on what it is called with.
+    const code = `0x365f5f375f5f365f5f73${registry.slice(2)}5af100`;
+    const through = { ...withdraw, from: nobody, to: feeRecipient };
     const blocks = [
       { stateOverrides: rich, calls: [bond, call('unbond', [0n, coin])] },
       {
         blockOverrides: { time: hex(baseSeconds + 10 ** 9) },
-        calls: [call('withdrawUnbonded', [0n, nobody])],
+        calls: [withdraw],
       },
+    ];
+    const contracted = [
+      blocks[0] ?? {},
+      { ...blocks[1], stateOverrides: { [feeRecipient]: { code } }, calls: [through] },
     ];
     const payload = payloadOf(blocks, { traceTransfers: true });
     const [first, second] = (await own.ask('eth_simulateV1', payload)) as Shown[];
@@ -240,10 +251,13 @@ describe('eth_simulateV1', () => {
     const bare = (address: string) => address.slice(2);
     assert.deepEqual([bonded?.error, unbonded?.error], [undefined, undefined]);
     assert.deepEqual(pair(bonded?.logs[0]), [feeRecipient, registry].map(bare));
-    const [paid] = second?.calls ?? [];
-    assert.equal(paid?.error, undefined);
-    assert.equal(paid?.logs[0]?.address, COIN);
-    assert.deepEqual(pair(paid?.logs[0]), [registry, nobody].map(bare));
+    const again = payloadOf(contracted, { traceTransfers: true });
+    const [, third] = (await own.ask('eth_simulateV1', again)) as Shown[];
+    for (const [paid] of [second?.calls ?? [], third?.calls ?? []]) {
+      assert.equal(paid?.error, undefined);
+      assert.equal(paid?.logs[0]?.address, COIN);
+      assert.deepEqual(pair(paid?.logs[0]), [registry, nobody].map(bare));
+    }
   });
 
   it('failures are told call by call, with codes and the bytes of errors', async () => {
@@ -278,7 +292,7 @@ describe('eth_simulateV1', () => {
     const get = { to: probeAt, data: dataOf('values', [5n]) };
     const set = { to: probeAt, data: dataOf('set', [5n, 3n]) };
     const pay = { from: nobody, to: other, value: '0x9' };
-    const [first, second, third] = await simulate([
+    const [first, second, third, fourth] = await simulate([
       {
         stateOverrides: {
           [probeAt]: { stateDiff: { [key]: word(1n) } },
@@ -287,13 +301,11 @@ describe('eth_simulateV1', () => {
         calls: [get, set, pay],
       },
       { calls: [get] },
-      {
-        stateOverrides: { [probeAt]: { state: {} }, [nobody]: { balance: '0x9' } },
-        calls: [get, pay],
-      },
+      { stateOverrides: { [nobody]: { balance: '0x9' } }, calls: [get, pay] },
+      { stateOverrides: { [probeAt]: { state: {} } }, calls: [get] },
     ]);
     const read = (shown: Shown | undefined) => BigInt(shown?.calls[0]?.returnData ?? -1);
-    assert.deepEqual([first, second, third].map(read), [1n, 3n, 0n]);
+    assert.deepEqual([first, second, third, fourth].map(read), [1n, 3n, 3n, 0n]);
     const whole = await simulate(
       [{ stateOverrides: { [nobody]: { balance: '0x9', nonce: '0x7' } }, calls: [pay, pay] }].map(
         (block) => ({ ...block, calls: block.calls.slice(0, 1) }),

@@ -194,13 +194,11 @@ class Machine extends LeanEvm implements Watched {
     return this.#logTransfers(result, message, isBorrowed ? undefined : to);
   }
 
-  /** Where it is asked for. `to`: who has the message's value now; of borrowed code nobody. */
+  /** Where it is asked for; `to` has the message's value now. Of what failed no log is kept. */
   #logTransfers(result: EVMResult, { caller, value, depth }: Message, to?: LibraryAddress) {
     if (this.#world.block.logsTransfers !== true) return result;
     const gift = this.#world.state.takeGift();
-    const { exceptionError, logs = [] } = result.execResult;
-    if (exceptionError !== undefined) return result;
-    const all = [...logs];
+    const all = [...(result.execResult.logs ?? [])];
     // Before whatever was done with it; the top one's is for the transaction to tell.
     if (depth > 0 && value > 0n && to !== undefined) {
       const moved = { from: addressOf(caller), to: addressOf(to), amount: value };

@@ -17,7 +17,6 @@ export function formatSimulated(
     if (length + 2 * bytesIn(simulated) > responseBytesMax) return null;
     const text = JSON.stringify(formatOne(simulated, full));
     length += text.length + 1;
-    if (length > responseBytesMax) return null;
     texts.push(text);
   }
   return `[${texts.join(',')}]`;
