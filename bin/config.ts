@@ -26,6 +26,13 @@ const SETTINGS = {
   'rpc.batchItemsMax': count(100, 1, 1_000, 'most calls in one batch'),
   'rpc.connectionsMax': count(1_000, 1, 100_000, 'most open HTTP and WebSocket connections'),
   'rpc.addressConnectionsMax': count(200, 1, 100_000, 'most open connections of one address'),
+  'rpc.callerSharePercent': count(
+    25,
+    1,
+    100,
+    'of filters, waits and views, what one caller may have',
+  ),
+  'rpc.unreadMebibytesMax': count(128, 16, 65_536, 'most memory of answers that nobody reads'),
   'rpc.syncTimeoutMs': count(20_000, 1, 300_000, 'longest wait of eth_sendRawTransactionSync'),
   'rpc.anonymous': flag(true, 'answer callers without a key (true or false)'),
   'rpc.debug': flag(false, 'debug_trace* for everybody, not for operators only (true or false)'),

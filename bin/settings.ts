@@ -58,6 +58,8 @@ export function rpcOptions(
       batchItemsMax: config['rpc.batchItemsMax'],
       connectionsMax: config['rpc.connectionsMax'],
       addressConnectionsMax: config['rpc.addressConnectionsMax'],
+      callerSharePercent: config['rpc.callerSharePercent'],
+      unreadBytesMax: config['rpc.unreadMebibytesMax'] * 1024 * 1024,
       syncTimeoutMs: config['rpc.syncTimeoutMs'],
     },
     backend,

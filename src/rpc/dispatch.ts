@@ -13,6 +13,7 @@ import type { JsonObject, Params } from './params.ts';
 
 /** What a subscriber is to the methods: a WebSocket connection. */
 export type Session = {
+  readonly caller: Caller;
   readonly subscriptions: Set<string>;
   /** Whether it has much to read before it would see what is sent now. */
   readonly isSlow: boolean;

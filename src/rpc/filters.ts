@@ -1,13 +1,15 @@
 import type { Hash } from '#src/types/hash.ts';
 import { hashHeader } from '#src/types/header.ts';
 import { asHeight, type Height } from '#src/types/units.ts';
+import type { Caller } from './access/access.ts';
 import type { Backend } from './backend.ts';
-import { limitExceeded, RPC, RpcError } from './errors.ts';
+import { RPC, RpcError } from './errors.ts';
 import { randomId } from './ids.ts';
 import type { KeptChoices } from './keptChoices.ts';
 import type { RpcLimits } from './limits.ts';
 import { type LogFilter, type Range, readLogFilter, readRange, searchLogs } from './logs.ts';
 import { isAbsent, readBlockNumber, readHash, readObject } from './params.ts';
+import { Shares } from './shares.ts';
 
 /**
  * Filters that a client polls. They keep a position and no results, so that one that nobody polls
@@ -20,11 +22,13 @@ export class Filters {
   readonly #filters = new Map<string, Filter>();
   readonly #pending: PendingLog;
   readonly #kept: KeptChoices;
+  readonly #shares: Shares;
 
   constructor(backend: Backend, limits: RpcLimits, kept: KeptChoices) {
     this.#backend = backend;
     this.#limits = limits;
     this.#kept = kept;
+    this.#shares = new Shares('filters', limits.filtersMax, limits);
     this.#pending = new PendingLog(limits.pendingHashesMax);
   }
 
@@ -32,28 +36,30 @@ export class Filters {
     if (this.#filters.size > 0) this.#pending.push(hash);
   }
 
-  addBlocks(): string {
-    return this.#add({ kind: 'blocks', next: this.#afterHead() });
+  addBlocks(caller: Caller): string {
+    return this.#add(caller, { kind: 'blocks', next: this.#afterHead() });
   }
 
-  addPending(): string {
-    return this.#add({ kind: 'pending', next: this.#pending.end });
+  addPending(caller: Caller): string {
+    return this.#add(caller, { kind: 'pending', next: this.#pending.end });
   }
 
   /** The range may lie ahead: it is what `getFilterLogs` asks for. Changes begin after the head. */
-  addLogs(value: unknown): string {
+  addLogs(value: unknown, caller: Caller): string {
     const filter = readLogFilter(value, 0, this.#limits);
     const { fromBlock, toBlock, blockHash } = readObject(value, 0);
     for (const end of [fromBlock, toBlock]) if (!isAbsent(end)) readBlockNumber(end, 0);
     if (!isAbsent(blockHash)) readHash(blockHash, 0);
     // Not what else the caller wrote, which may be long.
     const range = { fromBlock, toBlock, blockHash };
-    return this.#add({ kind: 'logs', next: this.#afterHead(), filter, range });
+    return this.#add(caller, { kind: 'logs', next: this.#afterHead(), filter, range });
   }
 
   remove(id: string): boolean {
     const filter = this.#filters.get(id);
-    if (filter?.kind === 'logs') this.#kept.forget(filter.filter);
+    if (filter === undefined) return false;
+    if (filter.kind === 'logs') this.#kept.forget(filter.filter, filter.caller);
+    this.#shares.give(filter.caller);
     return this.#filters.delete(id);
   }
 
@@ -84,13 +90,17 @@ export class Filters {
     return searchLogs(this.#backend, filter.filter, range, this.#limits);
   }
 
-  #add(state: FilterState): string {
+  #add(caller: Caller, state: FilterState): string {
     this.#dropExpired();
-    const { filtersMax } = this.#limits;
-    if (this.#filters.size >= filtersMax) throw limitExceeded(`more than ${filtersMax} filters`);
-    if (state.kind === 'logs') this.#kept.keep(state.filter);
+    this.#shares.take(caller);
+    try {
+      if (state.kind === 'logs') this.#kept.keep(state.filter, caller);
+    } catch (error) {
+      this.#shares.give(caller);
+      throw error;
+    }
     const id = randomId();
-    this.#filters.set(id, { ...state, polledAt: performance.now() });
+    this.#filters.set(id, { ...state, caller, polledAt: performance.now() });
     return id;
   }
 
@@ -168,7 +178,7 @@ type FilterState =
   | { readonly kind: 'pending'; next: bigint }
   | { readonly kind: 'logs'; next: bigint; readonly filter: LogFilter; readonly range: object };
 
-type Filter = FilterState & { polledAt: number };
+type Filter = FilterState & { readonly caller: Caller; polledAt: number };
 
 function notFound(): RpcError {
   return new RpcError(RPC.rejected, 'filter not found');

@@ -8,11 +8,13 @@ import { type Dispatcher, isExhausted } from './dispatch.ts';
 import { RPC } from './errors.ts';
 import type { RpcLimits } from './limits.ts';
 import { type Demands, type Readiness, readDemands } from './readiness.ts';
+import type { Unread } from './unread.ts';
 
 export type DoorOptions = {
   readonly hosts: ReadonlySet<string>;
   readonly origins: ReadonlySet<string>;
   readonly limits: RpcLimits;
+  readonly unread: Unread;
   readonly dispatcher: Dispatcher;
   readonly access: Access;
   /** What can be read by GET, by path. */
@@ -154,12 +156,23 @@ function readBody(
     const [first] = chunks;
     const body = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
     const answer = options.dispatcher.answer(body, { caller, session: null });
-    if (answer instanceof Promise) void answer.then((text) => respond(response, 200, text));
-    else respond(response, 200, answer);
+    if (answer instanceof Promise) void answer.then((text) => give(options, response, text));
+    else give(options, response, answer);
   });
 }
 
 /** Null: nothing to say, with the status that means it. One write where the text is short. */
+/** An answer, which may be long: counted until it is sent. */
+function give({ unread }: DoorOptions, response: ServerResponse, text: string | null): void {
+  if (text !== null && !response.destroyed) {
+    // Behind others on its connection it may have no socket of its own yet.
+    const reader = { cut: () => response.req.socket.destroy() };
+    response.once('close', () => unread.forget(reader));
+    unread.add(reader, text.length);
+  }
+  respond(response, 200, text);
+}
+
 function respond(response: ServerResponse, status: number, text: string | null): void {
   if (response.destroyed) return;
   if (text === null) {

@@ -1,31 +1,27 @@
-import { limitExceeded } from './errors.ts';
+import type { Caller } from './access/access.ts';
 import type { RpcLimits } from './limits.ts';
 import type { LogFilter } from './logs.ts';
+import { Shares } from './shares.ts';
 
 /**
  * How many addresses and topics are remembered for all who wait for logs. One filter may have
  * thousands, and anybody may leave a thousand filters behind.
  */
 export class KeptChoices {
-  readonly #max: number;
-  #kept = 0;
+  readonly #shares: Shares;
 
-  constructor({ keptChoicesMax }: RpcLimits) {
-    this.#max = keptChoicesMax;
+  constructor(limits: RpcLimits) {
+    const what = 'addresses and topics in all filters and subscriptions';
+    this.#shares = new Shares(what, limits.keptChoicesMax, limits);
   }
 
   /** Throws an RpcError where there is no room. */
-  keep(filter: LogFilter): void {
-    const count = countIn(filter);
-    if (this.#kept + count > this.#max) {
-      const what = 'addresses and topics in all filters and subscriptions';
-      throw limitExceeded(`more than ${this.#max} ${what} of this node`);
-    }
-    this.#kept += count;
+  keep(filter: LogFilter, caller: Caller): void {
+    this.#shares.take(caller, countIn(filter));
   }
 
-  forget(filter: LogFilter): void {
-    this.#kept -= countIn(filter);
+  forget(filter: LogFilter, caller: Caller): void {
+    this.#shares.give(caller, countIn(filter));
   }
 }
 

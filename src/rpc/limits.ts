@@ -1,5 +1,11 @@
 /** Every limit of the JSON-RPC server, each named with its unit (reliability.md 4.1). */
 export type RpcLimits = {
+  /**
+   * Of filters, what they and subscriptions look for, waits for receipts, and views that wait: how
+   * much of all that one caller may have, and all without a key together.
+   */
+  readonly callerSharePercent: number;
+  readonly anonymousSharePercent: number;
   readonly bodyBytesMax: number;
   readonly batchItemsMax: number;
   readonly responseBytesMax: number;
@@ -29,6 +35,8 @@ export type RpcLimits = {
   readonly socketPayloadBytesMax: number;
   readonly socketFragmentsMax: number;
   readonly socketUnreadBytesMax: number;
+  /** Of all answers together, over HTTP and WebSocket; the slowest reader is cut first. */
+  readonly unreadBytesMax: number;
   readonly socketPingsPerIntervalMax: number;
   readonly pingIntervalMs: number;
   readonly subscriptionsPerSocketMax: number;
@@ -39,6 +47,7 @@ export type RpcLimits = {
   readonly pendingHashesMax: number;
   readonly logBlocksMax: number;
   readonly logResultsMax: number;
+  /** Of a history of fees, too. */
   readonly logSearchMs: number;
   readonly logAddressesMax: number;
   readonly logTopicChoicesMax: number;
@@ -78,6 +87,8 @@ export type RpcLimits = {
 const MiB = 1024 * 1024;
 
 export const defaultRpcLimits: RpcLimits = {
+  callerSharePercent: 25,
+  anonymousSharePercent: 75,
   bodyBytesMax: MiB,
   batchItemsMax: 100,
   responseBytesMax: 10 * MiB,
@@ -102,6 +113,7 @@ export const defaultRpcLimits: RpcLimits = {
   socketPayloadBytesMax: MiB,
   socketFragmentsMax: 64,
   socketUnreadBytesMax: 4 * MiB,
+  unreadBytesMax: 128 * MiB,
   socketPingsPerIntervalMax: 300,
   pingIntervalMs: 30_000,
   subscriptionsPerSocketMax: 32,

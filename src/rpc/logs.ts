@@ -19,7 +19,7 @@ import {
   readObject,
 } from './params.ts';
 import { heightOf } from './resolve.ts';
-import { longSearches } from './turns.ts';
+import { longSearches, turnMs } from './turns.ts';
 
 export type LogFilter = {
   /** Null: of any address. */
@@ -87,7 +87,7 @@ export async function searchLogs(
   for (let at = from as bigint; at <= to; at++) {
     if (performance.now() > turnEndMs) {
       await longSearches.next();
-      turnEndMs = performance.now() + TURN_MS;
+      turnEndMs = performance.now() + turnMs;
       if (turnEndMs > endMs) throw limitExceeded('the search takes too long: ask for less');
     }
     const height = asHeight(at);
@@ -124,7 +124,6 @@ export function mayHave(bloom: Uint8Array, { addressBits }: LogFilter): boolean 
 
 const EMPTY: JsonObject = {};
 const TOPICS_MAX = 4;
-const TURN_MS = 4;
 
 type Bit = readonly [at: number, mask: number];
 

@@ -1,32 +1,38 @@
 import type { Block } from '#src/types/block.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { Receipt } from '#src/types/receipt.ts';
+import type { Caller } from './access/access.ts';
 import { formatReceipt } from './formats.ts';
+import type { RpcLimits } from './limits.ts';
+import { Shares } from './shares.ts';
 
 /** Who waits for a payment's receipt (EIP-7966). Answered in the call that makes it final. */
 export class ReceiptWaits {
   readonly #byHash = new Map<Hash, Set<Wait>>();
-  #size = 0;
+  readonly #shares: Shares;
 
-  get size(): number {
-    return this.#size;
+  constructor(limits: RpcLimits) {
+    this.#shares = new Shares('waits for receipts', limits.syncWaitsMax, limits);
   }
 
-  /** To be opened before the payment is handed in, so that no block can pass in between. */
-  open(hash: Hash, timeoutMs: number): ReceiptWait {
+  /**
+   * To be opened before the payment is handed in, so that no block can pass in between. Throws an
+   * {@link RpcError} where too many wait.
+   */
+  open(hash: Hash, timeoutMs: number, caller: Caller): ReceiptWait {
+    this.#shares.take(caller);
     const { promise, resolve } = Promise.withResolvers<unknown>();
     const waits = this.#byHash.get(hash) ?? new Set<Wait>();
     const end = (receipt: unknown) => {
       if (!waits.delete(wait)) return;
       clearTimeout(timer);
-      this.#size--;
+      this.#shares.give(caller);
       if (waits.size === 0 && this.#byHash.get(hash) === waits) this.#byHash.delete(hash);
       resolve(receipt);
     };
     const wait: Wait = { end };
     const timer = setTimeout(end, timeoutMs, null);
     this.#byHash.set(hash, waits.add(wait));
-    this.#size++;
     return { receipt: promise, cancel: () => end(null) };
   }
 

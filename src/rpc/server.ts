@@ -35,6 +35,7 @@ import { SocketSession } from './socket.ts';
 import { Streams } from './streams.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { Traces } from './traces.ts';
+import { Unread } from './unread.ts';
 import { ViewThreads } from './views/viewThreads.ts';
 
 export type RpcServerOptions = {
@@ -99,7 +100,7 @@ export class RpcServer {
     this.#subscriptions = new Subscriptions(limits, log, kept);
     this.#streams = new Streams(backend, limits, kept);
     this.#views = new ViewThreads(backend, limits, log);
-    const waits = new ReceiptWaits();
+    const waits = new ReceiptWaits(limits);
     const filters = new Filters(backend, limits, kept);
     const traces = new Traces(backend, limits, this.#views, log);
     const methods = [
@@ -127,7 +128,8 @@ export class RpcServer {
     const origins = new Set(options.origins);
     const { ready, access, pages } = options;
     const dispatcher = this.#dispatcher;
-    this.#door = { hosts, origins, limits, dispatcher, access, pages, ready };
+    const unread = new Unread(limits);
+    this.#door = { hosts, origins, limits, unread, dispatcher, access, pages, ready };
     this.#server = createHttpServer(limits, options.tls);
     limitConnections(this.#server, limits.addressConnectionsMax, options.unlimited);
     this.#server.on('request', (request, response) => onRequest(this.#door, request, response));
@@ -223,7 +225,7 @@ export class RpcServer {
   }
 
   #welcome(client: WebSocket, caller: Caller): void {
-    const session = new SocketSession(client, this.#dispatcher, this.#limits, caller);
+    const session = new SocketSession(client, this.#dispatcher, caller, this.#door);
     this.#sessions.add(session);
     session.onClose(() => {
       this.#sessions.delete(session);

@@ -2,21 +2,30 @@ import { type RawData, WebSocket } from 'ws';
 import type { Caller } from './access/access.ts';
 import { type Dispatcher, isExhausted, type Session } from './dispatch.ts';
 import type { RpcLimits } from './limits.ts';
+import type { Reader, Unread } from './unread.ts';
 
 /** RFC 6455 7.4.1; 1013 is IANA's "try again later". */
 const CLOSE = { goingAway: 1001, policy: 1008, unread: 1013 } as const;
 
 /** One WebSocket client. Never waited for: who does not read is cut. */
-export class SocketSession implements Session {
+export class SocketSession implements Session, Reader {
   readonly subscriptions = new Set<string>();
   readonly #socket: WebSocket;
   readonly #limits: RpcLimits;
+  readonly #unread: Unread;
   readonly caller: Caller;
   #answers = true;
   #pings = 0;
 
-  constructor(socket: WebSocket, dispatcher: Dispatcher, limits: RpcLimits, caller: Caller) {
+  constructor(
+    socket: WebSocket,
+    dispatcher: Dispatcher,
+    caller: Caller,
+    { limits, unread }: { limits: RpcLimits; unread: Unread },
+  ) {
     this.#socket = socket;
+    this.#unread = unread;
+    socket.on('close', () => unread.forget(this));
     this.caller = caller;
     this.#limits = limits;
     socket.on('message', (data: RawData) => this.#receive(data, dispatcher));
@@ -42,11 +51,16 @@ export class SocketSession implements Session {
     const socket = this.#socket;
     if (socket.readyState !== WebSocket.OPEN) return;
     // Before this message: one answer may be longer than what we keep for who does not read.
-    if (socket.bufferedAmount > this.#limits.socketUnreadBytesMax) {
-      this.#cut(CLOSE.unread, 'unread messages');
-    } else {
-      socket.send(text);
+    if (socket.bufferedAmount > this.#limits.socketUnreadBytesMax) return this.cut();
+    const { length } = text;
+    this.#unread.add(this, length);
+    if (socket.readyState === WebSocket.OPEN) {
+      socket.send(text, () => this.#unread.read(this, length));
     }
+  }
+
+  cut(): void {
+    this.#cut(CLOSE.unread, 'unread messages');
   }
 
   /** Once an interval. */

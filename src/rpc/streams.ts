@@ -60,7 +60,7 @@ export class Streams {
     }
     const topic = this.#readTopic(name, filter);
     const next = this.#readFrom(from);
-    if (topic.name === 'logs') this.#kept.keep(topic.filter);
+    if (topic.name === 'logs') this.#kept.keep(topic.filter, session.caller);
     const id = randomId();
     const stream: Stream = { id, session, topic, next, isWaiting: false };
     this.#streams.set(id, stream);
@@ -75,7 +75,7 @@ export class Streams {
     const stream = this.#streams.get(id);
     if (stream === undefined || stream.session !== session) return false;
     session.subscriptions.delete(id);
-    if (stream.topic.name === 'logs') this.#kept.forget(stream.topic.filter);
+    if (stream.topic.name === 'logs') this.#kept.forget(stream.topic.filter, session.caller);
     this.#behind.delete(stream);
     return this.#streams.delete(id);
   }

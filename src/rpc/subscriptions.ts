@@ -59,7 +59,7 @@ export class Subscriptions {
       }
       case 'logs': {
         const filter = readLogFilter(options, 1, this.#limits);
-        this.#kept.keep(filter);
+        this.#kept.keep(filter, session.caller);
         this.#logs.set(id, { session, filter });
         break;
       }
@@ -74,7 +74,7 @@ export class Subscriptions {
   remove(id: string, session: Session): boolean {
     if (!session.subscriptions.delete(id)) return false;
     const logs = this.#logs.get(id);
-    if (logs !== undefined) this.#kept.forget(logs.filter);
+    if (logs !== undefined) this.#kept.forget(logs.filter, session.caller);
     for (const kind of [this.#heads, this.#hashes, this.#transactions, this.#logs]) kind.delete(id);
     return true;
   }

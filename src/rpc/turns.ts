@@ -26,3 +26,5 @@ class Turns {
 
 /** All of the process. */
 export const longSearches = new Turns();
+/** How long each has its turn. */
+export const turnMs = 4;

@@ -119,6 +119,33 @@ describe('what callers leave behind', () => {
     assert.ok(most > 0 && most < 400, `${most} blocks in one turn of the loop`);
   });
 
+  it('histories of fees with percentiles do not hold the node up', async () => {
+    const world = await openWorld();
+    const { backend } = world;
+    for (let at = 0; at < 64; at++) {
+      await backend.submit(payment({ nonce: BigInt(at) }).raw);
+      backend.mine();
+    }
+    const blockAt = backend.blockAt.bind(backend);
+    let isSlow = true;
+    const reads = new InATurn();
+    // As long as a full block.
+    backend.blockAt = (height) => {
+      reads.count();
+      if (isSlow) turnFor(5);
+      return blockAt(height);
+    };
+    const client = await world.socket();
+    const ask = () => client.send(call('eth_feeHistory', '0x40', 'latest', [10, 50, 90]));
+    const asked = [ask(), ask(), ask()];
+    await sleep(500);
+    const most = reads.stop();
+    isSlow = false;
+    for (const { error } of await Promise.all(asked)) assert.equal(error, undefined);
+    // It was all 64 of each.
+    assert.ok(most > 0 && most <= 3, `${most} blocks in one turn of the loop`);
+  });
+
   it('many subscriptions to the logs of one block are told of it over many turns', async () => {
     const world = await openWorld({ socketUnreadBytesMax: 1024 * 1024 * 1024 });
     const { backend } = world;

@@ -6,14 +6,17 @@ import {
   ContractFunctionRevertedError,
   createPublicClient,
   defineChain,
+  encodeFunctionData,
   http,
 } from 'viem';
 import { uintToBytes } from '#src/lib/bytes.ts';
 import { formatAddress, ZERO_ADDRESS } from '#src/types/address.ts';
 import { asHeight } from '#src/types/units.ts';
 import {
+  addMember,
   COIN,
   consortiumRegistry,
+  governance,
   Ledger,
   memberId,
   validatorRegistry,
@@ -108,6 +111,27 @@ describe('native contracts over JSON-RPC', () => {
     assert.deepEqual([short.ok, short.gasUsed], [false, gas - 1n], 'out of gas pays for all');
     const fails = viem.estimateContractGas({ ...call, account: stranger.address });
     await assert.rejects(fails, /NotAuthorized/);
+  });
+
+  it('get the gas of the dearest transaction at most: this is the thread that votes', async () => {
+    const [{ abi }, functionName, args] = addMember(7, stranger.address);
+    const governed = encodeFunctionData({ abi, functionName, args });
+    const propose = (calls: number) => ({
+      from: operator.address,
+      to: governance.address,
+      gas: '0xffffffffff',
+      data: encodeFunctionData({
+        ...{ abi: governance.abi, functionName: 'propose' },
+        args: [
+          Array.from({ length: calls }, () => consortiumRegistry.address),
+          Array.from({ length: calls }, () => `${governed}${'00'.repeat(7_000)}`),
+          ...[0, ''],
+        ],
+      }),
+    });
+    assert.equal((await world.call('eth_call', propose(1))).error, undefined);
+    // Each of 220 words of each call costs 13,500 to keep.
+    assert.equal((await world.call('eth_call', propose(8))).error?.message, 'out of gas');
   });
 
   it('answer in geth’s manner: code 3, words, and the bytes of the error', async () => {

@@ -48,6 +48,8 @@ export type Caller = {
   /** For logs: a name, or an address. */
   readonly name: string;
   readonly meter: Meter | null;
+  /** Or a token, or nobody counts it: not one of those whom anybody can be. */
+  readonly hasKey: boolean;
   /** What it was let in for is no longer valid. */
   readonly isRevoked: boolean;
   allows(method: string): boolean;
@@ -81,7 +83,7 @@ export class Access {
   readonly #clock: AccessClock;
   readonly #onFailure: (address: string, failures: number) => void;
   readonly #uncounted: Caller = {
-    ...{ name: 'own', meter: null, isRevoked: false },
+    ...{ name: 'own', meter: null, hasKey: true, isRevoked: false },
     allows: (method) => this.offers(method),
   };
   #keys = new Map<string, KeyCaller>();
@@ -144,7 +146,7 @@ export class Access {
     if (this.#jwtSecret !== null && shown.includes('.')) {
       const seconds = Math.floor(this.#clock.wall() / 1_000);
       const subject = checkToken(shown, this.#jwtSecret, seconds);
-      return subject.ok ? this.#counted(`jwt ${subject.value}`, this.#rules.keyQuota) : null;
+      return subject.ok ? this.#counted(`jwt ${subject.value}`, true) : null;
     }
     // What is looked up is the hash: how long that takes says nothing about a key.
     return this.#keys.get(createHash('sha256').update(shown).digest('hex')) ?? null;
@@ -152,19 +154,16 @@ export class Access {
 
   #nobody(address: string): Caller {
     if (this.#rules.unlimited.has(address)) return this.#uncounted;
-    return this.#counted(limitedAs(address), this.#rules.anonymousQuota);
+    return this.#counted(limitedAs(address), false);
   }
 
-  #counted(name: string, quota: Quota): Caller {
+  #counted(name: string, hasKey: boolean): Caller {
     const known = this.#others.get(name);
     if (known !== undefined) return known;
-    const meter = new Meter(quota, this.#clock.now);
-    const caller: Caller = {
-      name,
-      meter,
-      isRevoked: false,
-      allows: (method) => this.offers(method),
-    };
+    const { keyQuota, anonymousQuota } = this.#rules;
+    const meter = new Meter(hasKey ? keyQuota : anonymousQuota, this.#clock.now);
+    const allows = (method: string) => this.offers(method);
+    const caller: Caller = { name, meter, hasKey, isRevoked: false, allows };
     this.#others.set(name, caller);
     return caller;
   }
@@ -194,6 +193,7 @@ export class Access {
 class KeyCaller implements Caller {
   readonly key: AccessKey;
   readonly meter: Meter;
+  readonly hasKey = true;
   isRevoked = false;
   readonly #names: ReadonlySet<string> | null;
   readonly #beginnings: readonly string[];

@@ -16,9 +16,15 @@ export function logMethods(backend: Backend, filters: Filters, limits: RpcLimits
   };
   return [
     ['eth_getLogs', { paramsMax: 1, units: 50, run: getLogs }],
-    ['eth_newFilter', { paramsMax: 1, units: 5, run: ([filter]) => filters.addLogs(filter) }],
-    ['eth_newBlockFilter', { paramsMax: 0, run: () => filters.addBlocks() }],
-    ['eth_newPendingTransactionFilter', { paramsMax: 1, run: () => filters.addPending() }],
+    [
+      'eth_newFilter',
+      { paramsMax: 1, units: 5, run: ([filter], _, caller) => filters.addLogs(filter, caller) },
+    ],
+    ['eth_newBlockFilter', { paramsMax: 0, run: (_, __, caller) => filters.addBlocks(caller) }],
+    [
+      'eth_newPendingTransactionFilter',
+      { paramsMax: 1, run: (_, __, caller) => filters.addPending(caller) },
+    ],
     [
       'eth_getFilterChanges',
       { paramsMax: 1, units: 10, run: ([id]) => filters.changes(readText(id, 0)) },

@@ -4,24 +4,25 @@ import type { Receipt } from '#src/types/receipt.ts';
 import { asHeight } from '#src/types/units.ts';
 import type { Backend } from '../backend.ts';
 import type { Methods } from '../dispatch.ts';
-import { invalidParam, RPC, RpcError } from '../errors.ts';
+import { invalidParam, limitExceeded, RPC, RpcError } from '../errors.ts';
 import { quantity } from '../formats.ts';
 import type { RpcLimits } from '../limits.ts';
 import { isAbsent, readBlockNumber, readCount, readList } from '../params.ts';
 import { heightOf } from '../resolve.ts';
+import { longSearches, turnMs } from '../turns.ts';
 
 /** geth's shape. The base fee is fixed by genesis, so that history predicts it exactly. */
 export function feeMethods(backend: Backend, limits: RpcLimits): Methods {
-  return [
-    [
-      'eth_feeHistory',
-      { paramsMax: 3, units: 10, run: (params) => history(backend, limits, params) },
-    ],
-  ];
+  const run = (params: readonly unknown[]) => history(backend, limits, params);
+  return [['eth_feeHistory', { paramsMax: 3, units: 20, run }]];
 }
 
-function history(backend: Backend, limits: RpcLimits, params: readonly unknown[]): unknown {
-  const [count, newest, percentilesValue] = params;
+/** Lets the loop turn between blocks: a full one takes as long to read as a thousand headers. */
+async function history(
+  backend: Backend,
+  limits: RpcLimits,
+  [count, newest, percentilesValue]: readonly unknown[],
+): Promise<unknown> {
   const wanted = readCount(count, 0);
   const last = heightOf(backend, readBlockNumber(newest, 1));
   if (last === null) throw new RpcError(RPC.rejected, 'request beyond head block');
@@ -34,7 +35,14 @@ function history(backend: Backend, limits: RpcLimits, params: readonly unknown[]
   const fees: string[] = [];
   const ratios: number[] = [];
   const rewards: string[][] = [];
+  const endMs = performance.now() + limits.logSearchMs;
+  let turnEndMs = 0;
   for (let at = oldest; at <= last; at++) {
+    if (performance.now() > turnEndMs) {
+      await longSearches.next();
+      turnEndMs = performance.now() + turnMs;
+      if (turnEndMs > endMs) throw limitExceeded('the history takes too long: ask for less');
+    }
     const height = asHeight(at);
     const header = backend.headerAt(height);
     if (header === null) throw new RpcError(RPC.notFound, `block ${at} is not kept`);

@@ -1,20 +1,22 @@
 import { toHex } from '#src/lib/bytes.ts';
 import { type Hash, keccakHash } from '#src/types/hash.ts';
 import type { Backend, SubmitRefusal } from '../backend.ts';
-import type { Methods } from '../dispatch.ts';
-import { invalidParam, limitExceeded, RPC, RpcError } from '../errors.ts';
+import type { Method, Methods } from '../dispatch.ts';
+import { invalidParam, RPC, RpcError } from '../errors.ts';
 import { quantity } from '../formats.ts';
 import type { RpcLimits } from '../limits.ts';
 import { isAbsent, readCount, readText } from '../params.ts';
-import type { ReceiptWaits } from '../receiptWaits.ts';
+import type { ReceiptWait, ReceiptWaits } from '../receiptWaits.ts';
 import { receiptOf } from './transactions.ts';
 
 /** How a payment gets in. The raw bytes are judged once, by `submit`. */
 export function sendMethods(backend: Backend, waits: ReceiptWaits, limits: RpcLimits): Methods {
   const send = ([data]: readonly unknown[]) => submit(backend, readRaw(data, 0, limits));
-  const sendSync = ([data, timeout]: readonly unknown[]) => {
+  const sendSync: Method['run'] = ([data, timeout], _, caller) => {
     const raw = readRaw(data, 0, limits);
-    return submitAndWait(backend, waits, raw, readTimeout(timeout, 1, limits), limits);
+    const timeoutMs = readTimeout(timeout, 1, limits);
+    const hash = keccakHash(raw);
+    return submitAndWait(backend, raw, hash, waits.open(hash, timeoutMs, caller), timeoutMs);
   };
   return [
     ['eth_sendRawTransaction', { paramsMax: 1, units: 5, run: send, overlaps: true }],
@@ -30,16 +32,11 @@ async function submit(backend: Backend, raw: Uint8Array): Promise<Hash> {
 
 async function submitAndWait(
   backend: Backend,
-  waits: ReceiptWaits,
   raw: Uint8Array,
+  hash: Hash,
+  wait: ReceiptWait,
   timeoutMs: number,
-  { syncWaitsMax }: RpcLimits,
 ): Promise<unknown> {
-  if (waits.size >= syncWaitsMax) {
-    throw limitExceeded(`too many waits for receipts: ${waits.size}`);
-  }
-  const hash = keccakHash(raw);
-  const wait = waits.open(hash, timeoutMs);
   try {
     const verdict = await backend.submit(raw);
     if (!verdict.ok) {
