@@ -6,6 +6,7 @@ import type { Log as Logger } from '#src/lib/log.ts';
 import type { Block } from '#src/types/block.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { asHeight } from '#src/types/units.ts';
+import type { Caller } from './access/access.ts';
 import type { Backend } from './backend.ts';
 import { JsonText } from './dispatch.ts';
 import { RPC, RpcError } from './errors.ts';
@@ -17,6 +18,12 @@ import { brokenView, type ViewThreads } from './views/viewThreads.ts';
 
 /** Which transactions of a block: all that are before them run as well, and are not told of. */
 type Span = { readonly first: number; readonly end: number; readonly isList: boolean };
+
+type Asked = {
+  readonly wish: TraceWish;
+  readonly caller: Caller;
+  readonly ms: number | undefined;
+};
 
 export class Traces {
   readonly #backend: Backend;
@@ -32,27 +39,27 @@ export class Traces {
   }
 
   /** `ms`: how long it may take, where that is less than the limit. */
-  ofTransaction(hash: Hash, wish: TraceWish, ms?: number): Promise<JsonText> {
+  ofTransaction(hash: Hash, wish: TraceWish, caller: Caller, ms?: number): Promise<JsonText> {
     const place = this.#backend.locate(hash);
     const block = place === null ? null : this.#backend.blockAt(place.height);
     if (place === null || block === null) throw new RpcError(RPC.rejected, 'transaction not found');
     const { index: first } = place;
-    return this.#replay(block, { first, end: first + 1, isList: false }, wish, ms);
+    return this.#replay(block, { first, end: first + 1, isList: false }, { wish, caller, ms });
   }
 
-  ofBlock(block: Block, wish: TraceWish, ms?: number): Promise<JsonText> {
+  ofBlock(block: Block, wish: TraceWish, caller: Caller, ms?: number): Promise<JsonText> {
     if (block.header.height === 0n) {
       throw new RpcError(RPC.rejected, 'genesis is not traceable');
     }
     const span = { first: 0, end: block.transactions.length, isList: true };
-    return this.#replay(block, span, wish, ms);
+    return this.#replay(block, span, { wish, caller, ms });
   }
 
   /** With the limits of one trace. */
-  async ask(request: WithoutLimits, ms = this.#limits.traceMs): Promise<JsonText> {
+  async ask(request: WithoutLimits, caller: Caller, ms = this.#limits.traceMs): Promise<JsonText> {
     const { traceFramesMax: framesMax, traceBytesMax: bytesMax, traceMs } = this.#limits;
     const limits = { framesMax, bytesMax };
-    const answer = await this.#views.ask({ ...request, limits, ms: Math.min(ms, traceMs) });
+    const answer = await this.#views.ask({ ...request, limits, ms: Math.min(ms, traceMs) }, caller);
     switch (answer.t) {
       case 'traces':
         return new JsonText(answer.json);
@@ -65,7 +72,7 @@ export class Traces {
     }
   }
 
-  #replay(block: Block, span: Span, wish: TraceWish, ms?: number): Promise<JsonText> {
+  #replay(block: Block, span: Span, { wish, caller, ms }: Asked): Promise<JsonText> {
     const { header } = block;
     const parent = asHeight(header.height - 1n);
     if (this.#backend.stateAt(parent) === null) throw pruned(this.#backend, parent);
@@ -87,7 +94,7 @@ export class Traces {
         return { gasUsed: cumulativeGasUsed - before, succeeded };
       }),
     };
-    return this.ask(request, ms);
+    return this.ask(request, caller, ms);
   }
 }
 

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { WebSocket } from 'ws';
-import type { RpcLimits } from '#src/rpc/limits.ts';
+import type { Caller } from '#src/rpc/access/access.ts';
+import { defaultRpcLimits, type RpcLimits } from '#src/rpc/limits.ts';
+import { ViewQueue } from '#src/rpc/views/viewQueue.ts';
 import {
   type Answer,
   keyOf,
@@ -45,6 +47,9 @@ async function openShared(limits: Partial<RpcLimits>) {
     own: as({ 'x-forwarded-for': '203.0.113.99' }),
   };
 }
+
+/** Nobody counts it. */
+const free = { meter: null, hasKey: true, isRevoked: false } as const;
 
 type Ask = Awaited<ReturnType<typeof openShared>>['keyed'];
 const refusals = (answers: readonly Answer[]) =>
@@ -102,6 +107,72 @@ describe('nobody has more than a share', () => {
     for (let tried = 0; tried < 400 && world.backend.pool.executable < 1; tried++) await sleep(5);
     world.backend.mine();
     assert.equal((await again).error, undefined, 'what was waited for is given back');
+  });
+});
+
+describe('threads for views go to callers by turns', () => {
+  const runs = `0x${'5e'.repeat(20)}`;
+  const view = (ask: Ask, code: string) =>
+    ask('eth_call', { to: runs }, 'latest', { [runs]: { code } });
+  const forever = '0x5b5f56';
+  const one = '0x60015f5260205ff3';
+
+  it('whoever asks for one is not behind all that another asks for', async () => {
+    const limits = { viewThreads: 1, viewsWaitingMax: 40, viewMs: 300, viewGasMax: 10n ** 12n };
+    const { anonymous } = await openShared(limits);
+    const [greedy, modest] = anonymous as [Ask, Ask];
+    let ended = 0;
+    const first = Array.from({ length: 6 }, async () => {
+      const answer = await view(greedy, forever);
+      ended++;
+      return answer;
+    });
+    // The first of them has its thread by then, which loads for longer.
+    await sleep(100);
+    const answer = await view(modest, one);
+    assert.equal(BigInt(answer.result as string), 1n);
+    assert.ok(ended <= 2, `${ended} came before`);
+    assert.equal((await Promise.all(first)).length, 6);
+  });
+
+  it('and nobody has all places to wait', async () => {
+    const limits = { viewThreads: 1, viewsWaitingMax: 8, viewMs: 200, viewGasMax: 10n ** 12n };
+    const { anonymous, keyed } = await openShared(limits);
+    // One of each may have begun.
+    const asked = anonymous.map((ask) => Promise.all([1, 2, 3, 4].map(() => view(ask, forever))));
+    await sleep(100);
+    const mine = view(keyed, one);
+    const answers = (await Promise.all(asked)).flat();
+    assert.equal(BigInt((await mine).result as string), 1n);
+    const said = answers.map(({ error }) => error?.message ?? '');
+    assert.ok(
+      said.some((text) => /^more than 2 calls .* of one caller$/.test(text)),
+      said[0],
+    );
+    assert.ok(
+      said.some((text) => /^more than 6 calls .* without a key$/.test(text)),
+      said[0],
+    );
+  });
+
+  it('and nobody has the last thread while another waits', () => {
+    const [a, b, c] = ['a', 'b', 'c'].map(
+      (name): Caller => ({ ...free, name, allows: () => true }),
+    ) as [Caller, Caller, Caller];
+    const queue = new ViewQueue<string>({ ...defaultRpcLimits, viewThreads: 3 });
+    const has = new Map<Caller, number>();
+    const shift = () => queue.shift((caller) => has.get(caller) ?? 0);
+    for (const name of ['a1', 'a2', 'a3', 'a4']) queue.push(a, name);
+    assert.deepEqual([shift(), shift()], ['a1', 'a2']);
+    has.set(a, 2);
+    for (const name of ['b1', 'b2']) queue.push(b, name);
+    queue.push(c, 'c1');
+    assert.deepEqual([shift(), shift(), shift()], ['b1', 'c1', 'b2'], 'by turns, without a');
+    assert.equal(shift(), 'a3', 'which nobody else wants');
+    has.clear();
+    queue.push(b, 'b3');
+    assert.deepEqual([shift(), shift(), shift()], ['a4', 'b3', undefined]);
+    assert.ok(queue.isEmpty);
   });
 });
 

@@ -15,8 +15,9 @@ import type { Log } from '#src/lib/log.ts';
 import { type Address, formatAddress } from '#src/types/address.ts';
 import { transactionGasMax } from '#src/types/limits.ts';
 import { asGas, asHeight, asWei } from '#src/types/units.ts';
+import type { Caller } from '../access/access.ts';
 import type { Backend, PastState } from '../backend.ts';
-import type { Methods } from '../dispatch.ts';
+import type { Method, Methods } from '../dispatch.ts';
 import { RPC, RpcError } from '../errors.ts';
 import { quantity } from '../formats.ts';
 import type { RpcLimits } from '../limits.ts';
@@ -35,18 +36,19 @@ export function callMethods(
   log: Log,
 ): Methods {
   const prepare = (params: readonly unknown[]) => prepareCall(backend, limits, params);
-  const view = async (prepared: Prepared, kind: CallRequest['kind'], gasMax: bigint) => {
-    const { wanted, height, block, changes } = prepared;
+  const view = async (asked: Asked, kind: CallRequest['kind'], gasMax: bigint) => {
+    const { wanted, height, block, changes } = asked.prepared;
     const { from: sender, to, value, data, price: gasPrice, accessList } = wanted;
     const lane = kind === 'call' ? {} : { laneGas: backend.evmGasLimit };
     const question = { sender, to, value, data, gasPrice, accessList, ...lane };
-    const answer = await views.ask({ kind, question, gasMax, height, block, overrides: changes });
+    const request = { kind, question, gasMax, height, block, overrides: changes };
+    const answer = await views.ask(request, asked.caller);
     if (kind === 'estimate' && answer.t === 'failed' && answer.reason === 'out of gas') {
       throw new RpcError(RPC.rejected, `gas required exceeds allowance (${gasMax})`);
     }
     return resultOf(answer, gasMax, log);
   };
-  const run = (params: readonly unknown[]) => {
+  const run: Method['run'] = (params, _, caller) => {
     const prepared = prepare(params);
     const { wanted, world, native } = prepared;
     checkFunds(wanted, world, wanted.gas ?? 0n);
@@ -54,15 +56,16 @@ export function callMethods(
     if (!prepared.runsCode) return '0x';
     const { viewGasMax } = limits;
     const gas = wanted.gas ?? viewGasMax;
-    return view(prepared, 'call', gas < viewGasMax ? gas : viewGasMax);
+    return view({ prepared, caller }, 'call', gas < viewGasMax ? gas : viewGasMax);
   };
-  const estimate = (params: readonly unknown[]) => {
+  const estimate = (params: readonly unknown[], caller: Caller) => {
     const prepared = prepare(params);
     const { wanted, world, native } = prepared;
     const fields = fieldsOf(wanted, backend.chainId);
     // Before the call, for what it moves has to be there; what it costs is known afterwards.
     checkFunds(wanted, world, native === null ? intrinsicGas(fields) : 0n);
-    if (prepared.runsCode) return view(prepared, 'estimate', allowance(wanted, world, backend));
+    if (prepared.runsCode)
+      return view({ prepared, caller }, 'estimate', allowance(wanted, world, backend));
     const used = native === null ? 0n : callNative({ ...wanted, gas: null }, native).gasUsed;
     const need = callGas(fields, used);
     if (wanted.gas !== null && wanted.gas < need) {
@@ -71,21 +74,26 @@ export function callMethods(
     checkFunds(wanted, world, need);
     return quantity(need);
   };
-  const createAccessList = async (params: readonly unknown[]) => {
+  const createAccessList: Method['run'] = async (params, _, caller) => {
     const prepared = prepare(params);
     const { wanted, world, runsCode } = prepared;
-    if (runsCode) return view(prepared, 'accessList', allowance(wanted, world, backend));
+    if (runsCode)
+      return view({ prepared, caller }, 'accessList', allowance(wanted, world, backend));
     // Native contracts and transfers have nothing to warm up.
-    return { accessList: [], gasUsed: estimate(params) };
+    return { accessList: [], gasUsed: estimate(params, caller) };
   };
   return [
     ['eth_createAccessList', { paramsMax: 4, units: 60, run: createAccessList }],
     ['eth_call', { paramsMax: 4, units: 20, run }],
-    ['eth_estimateGas', { paramsMax: 4, units: 40, run: estimate }],
+    [
+      'eth_estimateGas',
+      { paramsMax: 4, units: 40, run: (params, _, caller) => estimate(params, caller) },
+    ],
   ];
 }
 
 type Native = { readonly contract: NativeContract; readonly state: Overlay };
+type Asked = { readonly prepared: Prepared; readonly caller: Caller };
 export type Prepared = {
   readonly wanted: Call;
   readonly world: World;

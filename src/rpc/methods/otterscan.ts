@@ -106,7 +106,7 @@ function hasCode(backend: Backend, address: unknown, at: unknown): boolean {
 }
 
 function traced(backend: Backend, traces: Traces, shape: TraceShape): Method {
-  const run = ([value]: readonly unknown[]) => {
+  const run: Method['run'] = ([value], _, caller) => {
     const hash = readHash(value, 0);
     if (shape === 'error') {
       const place = backend.locate(hash);
@@ -114,7 +114,8 @@ function traced(backend: Backend, traces: Traces, shape: TraceShape): Method {
       // What succeeded has no error, and need not run again to say so.
       if (place !== null && receipts?.[place.index]?.succeeded === true) return '0x';
     }
-    return traces.ofTransaction(hash, { shape, onlyTopCall: shape === 'error', withLog: false });
+    const wish = { shape, onlyTopCall: shape === 'error', withLog: false };
+    return traces.ofTransaction(hash, wish, caller);
   };
   return { paramsMax: 1, units: (params) => replayUnits(backend, params), run };
 }

@@ -7,7 +7,7 @@ import { type Header, hashHeader } from '#src/types/header.ts';
 import { blockBytesMax, contractBytesGasMax } from '#src/types/limits.ts';
 import { asGas, type Height } from '#src/types/units.ts';
 import type { Backend } from '../backend.ts';
-import { JsonText, type Methods } from '../dispatch.ts';
+import { JsonText, type Method, type Methods } from '../dispatch.ts';
 import { RPC, RpcError, SIMULATION } from '../errors.ts';
 import type { RpcLimits } from '../limits.ts';
 import { readBlock } from '../params.ts';
@@ -25,7 +25,7 @@ export function simulateMethods(
   views: ViewThreads,
   log: Log,
 ): Methods {
-  const run = async ([payload, at]: readonly unknown[]) => {
+  const run: Method['run'] = async ([payload, at], _, caller) => {
     const ref = readBlock(at, 1);
     stateOf(backend, ref);
     const height = finalHeightOf(backend, ref);
@@ -34,12 +34,13 @@ export function simulateMethods(
     const simulation = readSimulation(payload, { base: header, chainId, limits });
     const { wanted, validates, logsTransfers, full } = simulation;
     const { viewGasMax: gasMax, responseBytesMax } = limits;
-    const answer = await views.ask({
-      ...{ kind: 'blocks', height, header, hash: hashHeader(header), wanted, full },
+    const request = {
+      ...{ kind: 'blocks' as const, height, header, hash: hashHeader(header), wanted, full },
       rules: rulesFor(backend, header),
       options: { validates, logsTransfers, gasMax },
       responseBytesMax,
-    });
+    };
+    const answer = await views.ask(request, caller);
     if (answer.t === 'blocks') return new JsonText(answer.json);
     if (answer.t === 'refused') throw refused(answer.refusal);
     if (answer.t === 'broken') throw brokenView(log, answer.reason);

@@ -1,5 +1,6 @@
 /** geth's call tracer: what a transaction or a call did, call by call. For operators. */
 import { parseHash } from '#src/types/hash.ts';
+import type { Caller } from '../access/access.ts';
 import type { Backend } from '../backend.ts';
 import type { Methods } from '../dispatch.ts';
 import { invalidParam } from '../errors.ts';
@@ -27,13 +28,13 @@ export const traceUnits = 100;
 export function traceMethods(backend: Backend, limits: RpcLimits, traces: Traces): Methods {
   const ofBlock = (read: (value: unknown, index: number) => BlockRef) => ({
     ...{ paramsMax: 2, units: 10 * traceUnits },
-    run: ([at, given]: readonly unknown[]) => {
+    run: ([at, given]: readonly unknown[], _: unknown, caller: Caller) => {
       const ref = read(at, 0);
       const { wish, ms } = readTracing(given, 1);
       const block = blockOf(backend, ref);
       // Throws in the words of whoever asks for a block that is not there.
       if (block === null) return finalHeightOf(backend, ref);
-      return traces.ofBlock(block, wish, ms);
+      return traces.ofBlock(block, wish, caller, ms);
     },
   });
   return [
@@ -42,10 +43,10 @@ export function traceMethods(backend: Backend, limits: RpcLimits, traces: Traces
       {
         paramsMax: 2,
         units: (params) => replayUnits(backend, params),
-        run: ([value, given]) => {
+        run: ([value, given], _, caller) => {
           const hash = readHash(value, 0);
           const { wish, ms } = readTracing(given, 1);
-          return traces.ofTransaction(hash, wish, ms);
+          return traces.ofTransaction(hash, wish, caller, ms);
         },
       },
     ],
@@ -54,7 +55,10 @@ export function traceMethods(backend: Backend, limits: RpcLimits, traces: Traces
       {
         paramsMax: 3,
         units: traceUnits,
-        run: (params) => traceCall(backend, limits, traces, params),
+        run: async (params, _, caller) => {
+          const { request, ms } = traceCall(backend, limits, params);
+          return traces.ask(request, caller, ms);
+        },
       },
     ],
     ['debug_traceBlockByNumber', ofBlock(readBlockNumber)],
@@ -69,12 +73,7 @@ export function replayUnits(backend: Backend, [hash]: readonly unknown[]): numbe
   return place === null ? 1 : traceUnits + Math.ceil(place.index / 2);
 }
 
-function traceCall(
-  backend: Backend,
-  limits: RpcLimits,
-  traces: Traces,
-  [call, at, given]: readonly unknown[],
-): Promise<unknown> {
+function traceCall(backend: Backend, limits: RpcLimits, [call, at, given]: readonly unknown[]) {
   const { wish, ms, config } = readTracing(given, 2);
   if (!isAbsent(config.txIndex)) throw invalidParam(2, 'txIndex is not served');
   const { stateOverrides, blockOverrides } = config;
@@ -86,7 +85,8 @@ function traceCall(
   const { viewGasMax } = limits;
   const gasMax = wanted.gas !== null && wanted.gas < viewGasMax ? wanted.gas : viewGasMax;
   const kind = 'tracedCall' as const;
-  return traces.ask({ kind, wish, question, gasMax, height, block, overrides }, ms);
+  const request = { kind, wish, question, gasMax, height, block, overrides };
+  return { request, ms };
 }
 
 type Tracing = {

@@ -3,9 +3,11 @@ import { isDamage } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { asHeight } from '#src/types/units.ts';
+import type { Caller } from '../access/access.ts';
 import type { Backend } from '../backend.ts';
 import { limitExceeded, RPC, RpcError } from '../errors.ts';
 import type { RpcLimits } from '../limits.ts';
+import { ViewQueue } from './viewQueue.ts';
 import {
   type AnswerTo,
   type Read,
@@ -16,6 +18,7 @@ import {
 } from './viewRequest.ts';
 
 type Waiting = {
+  readonly caller: Caller;
   readonly request: ViewRequest;
   resolve(answer: ViewAnswer): void;
   reject(error: Error): void;
@@ -42,48 +45,54 @@ export class ViewThreads {
   readonly #limits: RpcLimits;
   readonly #log: Log;
   readonly #threads = new Set<Thread>();
-  readonly #queue: Waiting[] = [];
+  readonly #queue: ViewQueue<Waiting>;
   #closed = false;
 
   constructor(backend: Backend, limits: RpcLimits, log: Log) {
     this.#backend = backend;
     this.#limits = limits;
+    this.#queue = new ViewQueue(limits);
     this.#log = log;
   }
 
   /** Rejects with an {@link RpcError} where there is no room, or no time left. */
-  ask<R extends ViewRequest>(request: R): Promise<AnswerTo<R>> {
-    if (this.#closed) return Promise.reject(limitExceeded('the node stops'));
-    const { viewsWaitingMax } = this.#limits;
-    if (this.#queue.length >= viewsWaitingMax) {
-      const error = limitExceeded(`too many calls: ${viewsWaitingMax} wait for a thread`);
-      return Promise.reject(error);
-    }
-    return new Promise((resolve, reject) => {
-      // A thread answers what it was asked.
-      const answer = resolve as (value: ViewAnswer) => void;
-      this.#queue.push({ request, resolve: answer, reject });
-      this.#next();
-    });
+  async ask<R extends ViewRequest>(request: R, caller: Caller): Promise<AnswerTo<R>> {
+    if (this.#closed) throw limitExceeded('the node stops');
+    const { promise, resolve, reject } = Promise.withResolvers<AnswerTo<R>>();
+    // A thread answers what it was asked.
+    const answer = resolve as (value: ViewAnswer) => void;
+    this.#queue.push(caller, { caller, request, resolve: answer, reject });
+    this.#next();
+    return promise;
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const { reject } of this.#queue.splice(0)) reject(limitExceeded('the node stops'));
+    for (let one = this.#shift(); one !== undefined; one = this.#shift()) {
+      one.reject(limitExceeded('the node stops'));
+    }
     await Promise.all([...this.#threads].map((thread) => this.#end(thread, 'the node stops')));
   }
 
   #next(): void {
-    if (this.#queue.length === 0 || this.#closed) return;
+    if (this.#queue.isEmpty || this.#closed) return;
     let thread = [...this.#threads].find(({ job }) => job === null);
     if (thread === undefined && this.#threads.size < this.#limits.viewThreads) {
       thread = this.#start();
     }
-    const waiting = thread === undefined ? undefined : this.#queue.shift();
+    const waiting = thread === undefined ? undefined : this.#shift();
     if (thread === undefined || waiting === undefined) return;
     thread.job = waiting;
     thread.worker.postMessage(waiting.request);
     this.#limitTime(thread);
+  }
+
+  #shift(): Waiting | undefined {
+    return this.#queue.shift((caller) => {
+      let threads = 0;
+      for (const { job } of this.#threads) if (job?.caller === caller) threads++;
+      return threads;
+    });
   }
 
   #limitTime(thread: Thread): void {
