@@ -28,6 +28,8 @@ export type LedgerContext = BlockFacts & {
   blockHash(height: Height): Hash | null;
   /** Whether coin that moves is among the logs, for those who only ask (`payments/dispatch.ts`). */
   readonly logsTransfers?: boolean;
+  /** Where precompiles are, where that is not as always: which of them by its address. */
+  readonly precompiles?: ReadonlyMap<Address, Address> | null;
   /** Only where a transaction is looked at again. */
   readonly observer?: CallObserver;
 };

@@ -67,7 +67,8 @@ export function applyIncludable(
     tellCall(block, transaction, applied);
     return accept(applied);
   }
-  if (to === null || delegates || precompilePrices.has(to) || hasCode(state.account(to))) {
+  const precompiles = block.precompiles ?? precompilePrices;
+  if (to === null || delegates || precompiles.has(to) || hasCode(state.account(to))) {
     if (laneOf(transaction) === 'payment' && !mayRunCode()) {
       return refuse({ code: 'EVM_LANE_FULL' });
     }

@@ -27,6 +27,8 @@ export const SIMULATION = {
   blockGasLimit: -38015,
   blockNumbers: -38020,
   timestamps: -38021,
+  movesToItself: -38022,
+  movesToTheSame: -38023,
   initCodeTooLarge: -38025,
   clientLimit: -38026,
 } as const;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { JsonRpcProvider } from 'ethers';
 import { decodeFunctionResult, encodeFunctionData } from 'viem';
@@ -32,6 +33,7 @@ const TRANSFER = keccakHash(new TextEncoder().encode('Transfer(address,address,u
 const dataOf = (functionName: string, args: readonly unknown[] = []) =>
   encodeFunctionData({ abi: probe.abi, functionName, args });
 const word = (value: bigint | string) => toHex(uintToBytes(BigInt(value), 32));
+const precompile = (number: number) => `0x${number.toString(16).padStart(40, '0')}`;
 const hex = (value: bigint | number) => `0x${value.toString(16)}`;
 
 type Log = Record<string, string> & { topics: string[] };
@@ -260,6 +262,39 @@ describe('eth_simulateV1', () => {
     }
   });
 
+  it('precompiles are there, move, and give way to code, for one block', async () => {
+    const data = '0xabcd';
+    const hash = toHex(
+      createHash('sha256')
+        .update(fromHex(data) ?? '')
+        .digest(),
+    );
+    const sha = { to: precompile(2), data };
+    const there = { to: nobody, data };
+    // Passes what it is called with on to the address, and its answer back.
+    const code = `0x365f5f3760205f365f5f73${nobody.slice(2)}5af160205ff3`;
+    const inside = { to: other, data };
+    const move = { [precompile(2)]: { movePrecompileToAddress: nobody } };
+    const blocks = await simulate([
+      { calls: [sha, there] },
+      { stateOverrides: { ...move, [other]: { code } }, calls: [sha, there, inside] },
+      { calls: [sha, there, inside] },
+      { stateOverrides: { [precompile(2)]: { code: '0x60075f5260205ff3' } }, calls: [sha] },
+    ]);
+    const told = blocks.map(({ calls }) => calls.map(({ returnData }) => returnData));
+    assert.deepEqual(told, [
+      [hash, '0x'],
+      ['0x', hash, hash], // Nobody answers there any more: what was sent is left in memory.
+      [hash, '0x', `${data}${'00'.repeat(30)}`],
+      [word(7n)],
+    ]);
+    assert.equal(await world.ask('eth_call', sha), hash, 'eth_call knows precompiles, too');
+    const gas = BigInt(String(await world.ask('eth_estimateGas', sha)));
+    assert.equal(gas, BigInt(blocks[0]?.calls[0]?.gasUsed ?? 0));
+    const { error } = await world.call('eth_call', sha, 'latest', move);
+    assert.match(error?.message ?? '', /eth_simulateV1/);
+  });
+
   it('failures are told call by call, with codes and the bytes of errors', async () => {
     const bond = encodeFunctionData({
       ...{ abi: validatorRegistry.abi, functionName: 'deactivateValidator', args: [99] },
@@ -328,6 +363,11 @@ describe('what eth_simulateV1 refuses', () => {
   const one = (call: object) => [{ calls: [{ from, to: nobody, maxFeePerGas: price, ...call }] }];
   const strict = { validation: true };
 
+  const moving = (...moves: [number | string, number | string][]) => {
+    const at = (where: number | string) => (typeof where === 'string' ? where : precompile(where));
+    const overrides = moves.map(([from, to]) => [at(from), { movePrecompileToAddress: at(to) }]);
+    return [{ stateOverrides: Object.fromEntries(overrides) }];
+  };
   const rows: [string, object[], object, number][] = [
     ['a nonce that was used', one({ nonce: hex(nonce - 1n) }), strict, -38010],
     ['a nonce ahead', one({ nonce: hex(nonce + 1n) }), strict, -38011],
@@ -374,12 +414,11 @@ describe('what eth_simulateV1 refuses', () => {
     ['257 blocks', Array.from({ length: 257 }, () => ({})), {}, -38026],
     ['a gap of 257', [{ blockOverrides: { number: hex(base.height + 257n) } }], {}, -38026],
     ['a number of 2^59', [{ blockOverrides: { number: hex(1n << 59n) } }], {}, -38026],
-    [
-      'a precompile that moves',
-      [{ stateOverrides: { [`0x${'00'.repeat(19)}01`]: { movePrecompileToAddress: nobody } } }],
-      {},
-      -32602,
-    ],
+    ['a precompile that moves to itself', moving([1, 1]), {}, -38022],
+    ['two that move to one place', moving([1, nobody], [2, nobody]), {}, -38023],
+    ['no precompile that moves', moving([other, nobody]), {}, -32602],
+    ['one that moves to what is overridden', moving([1, 2], [2, nobody]), {}, -32602],
+    ['one that moves to a native contract', moving([1, validatorRegistry.address]), {}, -32602],
     ['blobs', one({ blobVersionedHashes: [word(1n)] }), {}, -32602],
     ['another chain', one({ chainId: '0x1' }), {}, -32602],
     ['no blocks', [], {}, -32602],

@@ -5,7 +5,7 @@
  */
 import { type EVM, EVMError, type EVMResult, type ExecResult, type Message } from '@ethereumjs/evm';
 import type { Address as LibraryAddress } from '@ethereumjs/util';
-import { EMPTY_BYTES } from '#src/lib/bytes.ts';
+import { EMPTY_BYTES, type Hex } from '#src/lib/bytes.ts';
 import { type Address, isReservedAddress } from '#src/types/address.ts';
 import { type Hash, hashToBytes } from '#src/types/hash.ts';
 import type { Log } from '#src/types/receipt.ts';
@@ -126,6 +126,13 @@ class Machine extends LeanEvm implements Watched {
       this.journal.cleanJournal();
       this.transientStorage.clear();
     }
+  }
+
+  override getPrecompile(at: LibraryAddress | Hex): ReturnType<EVM['getPrecompile']> {
+    const places = this.#world.block.precompiles ?? null;
+    if (places === null || typeof at === 'string') return super.getPrecompile(at);
+    const which = places.get(addressOf(at));
+    return which === undefined ? undefined : super.getPrecompile(which);
   }
 
   #warmUp({ coinbase }: EvmBlock, { sender, to, accessList, warm }: EvmMessage): void {

@@ -51,6 +51,8 @@ export type WantedBlock = {
   readonly prevRandao: Hash | null;
   readonly baseFeePerGas: bigint | null;
   readonly overrides: ReadonlyMap<Address, Override>;
+  /** Of this block; null: as always. */
+  readonly precompiles: ReadonlyMap<Address, Address> | null;
   readonly calls: readonly WantedCall[];
 };
 
@@ -149,13 +151,13 @@ class Simulation {
   #contextOf(wanted: WantedBlock): LedgerContext {
     const { rules, header, blockHash } = this.#base;
     const { validates, logsTransfers } = this.#options;
-    const { height, timestampMs } = wanted;
+    const { height, timestampMs, precompiles } = wanted;
     const usual = validates ? rules.baseFeePerGas : 0n;
     const limit = this.#gasLimit;
     const lanes =
       limit === null ? {} : { paymentLaneGasLimit: asGas(limit), evmLaneGasLimit: asGas(limit) };
     return {
-      ...{ height, timestampMs, logsTransfers },
+      ...{ height, timestampMs, logsTransfers, precompiles },
       rules: { ...rules, ...lanes, baseFeePerGas: asWei(wanted.baseFeePerGas ?? usual) },
       coinbase: wanted.coinbase ?? this.#parent.header.coinbase,
       prevRandao: wanted.prevRandao ?? ZERO_HASH,

@@ -24,6 +24,8 @@ export type EvmBlock = BlockFacts & {
   blockHash(height: Height): Hash | null;
   /** Whether coin that a message moves is among its logs. */
   readonly logsTransfers?: boolean;
+  /** Where precompiles are, where that is not as always: which of them by its address. */
+  readonly precompiles?: ReadonlyMap<Address, Address> | null;
   readonly observer?: CallObserver;
 };
 

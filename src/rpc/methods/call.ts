@@ -2,6 +2,7 @@
  * Calls and estimates. A native contract and a transfer to an account without code are answered at
  * once; whatever runs code is asked of a thread.
  */
+import { precompilePrices } from '#src/ledger/evm/precompilePrices.ts';
 import { callGas, intrinsicGas, standardGas, workGas } from '#src/ledger/gas.ts';
 import type { NativeContract } from '#src/ledger/payments/contract.ts';
 import { contractAt } from '#src/ledger/payments/contracts.ts';
@@ -26,7 +27,13 @@ import { finalHeightOf, stateOf } from '../resolve.ts';
 import { revertOf, viewFailure } from '../views/viewErrors.ts';
 import type { CallAnswer, CallRequest, ViewBlock, ViewFailure } from '../views/viewRequest.ts';
 import { brokenView, type ViewThreads } from '../views/viewThreads.ts';
-import { type Call, readBlockOverrides, readCall, readOverrides } from './callParams.ts';
+import {
+  type Call,
+  readBlockOverrides,
+  readCall,
+  readOverrides,
+  refuseMoves,
+} from './callParams.ts';
 import { codeOf } from './state.ts';
 
 export function callMethods(
@@ -113,6 +120,7 @@ export function prepareCall(
   const wanted = readCall(call, 0);
   const ref = readBlock(at, 1);
   const changes = readOverrides(overrides, 2, limits);
+  refuseMoves(overrides, 2);
   const changedBlock = readBlockOverrides(blockOverrides, 3);
   const past = stateOf(backend, ref);
   const height = finalHeightOf(backend, ref);
@@ -125,7 +133,8 @@ export function prepareCall(
   );
   // Of a native contract only the balances can be changed here.
   const isNative = contract !== null && !isChanged;
-  const runsCode = to === null ? data.length > 0 : !isNative && world.code(to).length > 0;
+  const hasCode = (at: Address) => precompilePrices.has(at) || world.code(at).length > 0;
+  const runsCode = to === null ? data.length > 0 : !isNative && hasCode(to);
   const native = isNative ? { contract, state: stateFor(past, changes), block } : null;
   return { wanted, world, height, block, changes, native, runsCode };
 }

@@ -94,9 +94,7 @@ export function readOverrides(
     throw invalidParam(index, `overrides of more than ${overrideAccountsMax} accounts`);
   }
   for (const [address, fields] of entries) {
-    const override = readObject(fields, index);
-    const { balance, nonce, code, state, stateDiff, movePrecompileToAddress: moved } = override;
-    if (!isAbsent(moved)) throw invalidParam(index, 'movePrecompileToAddress is not served');
+    const { balance, nonce, code, state, stateDiff } = readObject(fields, index);
     if (!isAbsent(state) && !isAbsent(stateDiff)) {
       throw invalidParam(index, `account ${address} has both 'state' and 'stateDiff'`);
     }
@@ -111,6 +109,14 @@ export function readOverrides(
     });
   }
   return overrides;
+}
+
+/** Precompiles stay where they are for one call. */
+export function refuseMoves(overrides: unknown, index: number): void {
+  for (const fields of isAbsent(overrides) ? [] : Object.values(readObject(overrides, index))) {
+    if (isAbsent(readObject(fields, index).movePrecompileToAddress)) continue;
+    throw invalidParam(index, 'movePrecompileToAddress is for eth_simulateV1');
+  }
 }
 
 function readSlots(value: unknown, index: number, max: number): ReadonlyMap<string, Uint8Array> {

@@ -4,8 +4,7 @@ import { assert } from '#src/lib/failure.ts';
 import type { Log } from '#src/lib/log.ts';
 import { formatAddress } from '#src/types/address.ts';
 import { type Header, hashHeader } from '#src/types/header.ts';
-import { blockBytesMax, contractBytesGasMax } from '#src/types/limits.ts';
-import { asGas, type Height } from '#src/types/units.ts';
+import type { Height } from '#src/types/units.ts';
 import type { Backend } from '../backend.ts';
 import { JsonText, type Method, type Methods } from '../dispatch.ts';
 import { RPC, RpcError, SIMULATION } from '../errors.ts';
@@ -30,13 +29,12 @@ export function simulateMethods(
     stateOf(backend, ref);
     const height = finalHeightOf(backend, ref);
     const header = headerAt(backend, height);
-    const { chainId } = backend;
+    const { chainId, rules } = backend;
     const simulation = readSimulation(payload, { base: header, chainId, limits });
     const { wanted, validates, logsTransfers, full } = simulation;
     const { viewGasMax: gasMax, responseBytesMax } = limits;
     const request = {
-      ...{ kind: 'blocks' as const, height, header, hash: hashHeader(header), wanted, full },
-      rules: rulesFor(backend, header),
+      ...{ kind: 'blocks' as const, height, header, hash: hashHeader(header), rules, wanted, full },
       options: { validates, logsTransfers, gasMax },
       responseBytesMax,
     };
@@ -65,15 +63,6 @@ function headerAt(backend: Backend, height: Height): Header {
   const header = backend.headerAt(height);
   assert(header !== null, 'a block whose state is kept has a header');
   return header;
-}
-
-function rulesFor({ chainId, baseFeePerGas, evmGasLimit }: Backend, { gasLimit }: Header) {
-  const others = evmGasLimit + contractBytesGasMax;
-  const forPayments = gasLimit > others ? gasLimit - others : gasLimit;
-  return {
-    ...{ chainId, baseFeePerGas, evmLaneGasLimit: evmGasLimit },
-    ...{ paymentLaneGasLimit: asGas(forPayments), paymentLaneBytesMax: blockBytesMax },
-  };
 }
 
 /** geth's words, and the codes of execution-apis. */

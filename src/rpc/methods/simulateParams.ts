@@ -1,6 +1,7 @@
 /** What `eth_simulateV1` is asked, and the chain of blocks that it makes of that. */
+import { precompilePrices } from '#src/ledger/evm/precompilePrices.ts';
 import type { WantedBlock, WantedCall } from '#src/ledger/evm/simulateBlocks.ts';
-import { isReservedAddress } from '#src/types/address.ts';
+import { type Address, isReservedAddress } from '#src/types/address.ts';
 import { type Header, timestampSeconds } from '#src/types/header.ts';
 import { authorizationsMax } from '#src/types/limits.ts';
 import type { Authorization } from '#src/types/transaction.ts';
@@ -71,6 +72,7 @@ export function readSimulation(
       prevRandao: changes.prevRandao ?? null,
       baseFeePerGas: changes.baseFeePerGas ?? null,
       overrides: readOverrides(stateOverrides, 0, limits),
+      precompiles: readPrecompiles(stateOverrides),
       calls: list.map((call) => readWanted(call, chainId)),
     });
   }
@@ -91,8 +93,37 @@ function blockAt({ height, seconds }: Place): WantedBlock {
   return {
     ...{ height: asHeight(height), timestampMs: seconds * 1_000 },
     ...{ gasLimit: null, coinbase: null, prevRandao: null, baseFeePerGas: null },
-    ...{ overrides: new Map(), calls: [] },
+    ...{ overrides: new Map(), precompiles: null, calls: [] },
   };
+}
+
+/** As in geth: what is overridden is no precompile any more, be it moved or not. */
+function readPrecompiles(value: unknown): ReadonlyMap<Address, Address> | null {
+  if (isAbsent(value)) return null;
+  const places = new Map([...precompilePrices.keys()].map((address) => [address, address]));
+  const moved = new Map<Address, Address>();
+  const overrides = new Map(
+    Object.entries(readObject(value, 0)).map(([address, fields]) => [
+      readAddress(address, 0),
+      readObject(fields, 0).movePrecompileToAddress,
+    ]),
+  );
+  for (const [from, target] of overrides) {
+    const isPrecompile = places.delete(from);
+    if (isAbsent(target)) continue;
+    const to = readAddress(target, 0);
+    if (to === from) {
+      throw new RpcError(SIMULATION.movesToItself, `precompile ${from} is moved to itself`);
+    }
+    if (moved.has(to)) {
+      throw new RpcError(SIMULATION.movesToTheSame, `two precompiles are moved to ${to}`);
+    }
+    if (!isPrecompile) throw invalidParam(0, `account ${from} is not a precompile`);
+    if (overrides.has(to)) throw invalidParam(0, `account ${to} is already overridden`);
+    if (isReservedAddress(to)) throw invalidParam(0, `account ${to} is reserved`);
+    moved.set(to, from);
+  }
+  return new Map([...places, ...moved]);
 }
 
 function readWanted(value: unknown, chainId: bigint): WantedCall {
