@@ -3,6 +3,7 @@
 import { concatBytes } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import type { Log as Logger } from '#src/lib/log.ts';
+import type { Address } from '#src/types/address.ts';
 import type { Block } from '#src/types/block.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { asHeight } from '#src/types/units.ts';
@@ -53,6 +54,14 @@ export class Traces {
     }
     const span = { first: 0, end: block.transactions.length, isList: true };
     return this.#replay(block, span, { wish, caller, ms });
+  }
+
+  /** Who made a contract in this block, and in which transaction; null where nobody did. */
+  creatorIn(block: Block, created: Address, caller: Caller): Promise<JsonText> {
+    const span = { first: 0, end: block.transactions.length, isList: false };
+    const shape = 'creator' as const;
+    const wish = { shape, created, onlyTopCall: false, withLog: false };
+    return this.#replay(block, span, { wish, caller, ms: undefined });
   }
 
   /** With the limits of one trace. */

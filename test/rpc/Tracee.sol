@@ -62,6 +62,13 @@ contract Tracee {
         (bool ok, ) = address(leaf).call{value: 1 ether}("");
         require(!ok);
     }
+    function lost(address payable to) external {
+        try this.payThenFail(to) {} catch {}
+    }
+    function payThenFail(address payable to) external {
+        (bool ok, ) = to.call{value: 5}("");
+        require(!ok, "taken back");
+    }
     function hashed(bytes calldata data) external pure returns (bytes32) { return sha256(data); }
     function fails() external { leaf.fail(9); }
     function burns() external pure { while (true) {} }

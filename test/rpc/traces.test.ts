@@ -318,6 +318,11 @@ describe('a trace that cannot be had', () => {
     rpc.backend.stateAt = stateAt;
     assert.equal(code, -32000);
     assert.match(message ?? '', /^state of block 0x0 is pruned/);
+    let looks = 0;
+    rpc.backend.stateAt = (height) => (looks++ === 0 ? stateAt(height) : null);
+    const late = await codeOf('debug_traceTransaction', hash);
+    rpc.backend.stateAt = stateAt;
+    assert.deepEqual(late, [-32000, 'the state is not kept any more'], 'while it was read');
   });
 
   it('is bounded: calls, bytes, time', async () => {
@@ -343,6 +348,17 @@ describe('a trace that cannot be had', () => {
     assert.equal(late.error?.code, -32005);
     assert.match(late.error?.message ?? '', /^execution aborted \(timeout = 1 ms\)$/);
     assert.equal(((await many(2, 0)).result as Frame).calls?.length, 2, 'and the next is answered');
+  });
+
+  it('has as many levels as there is gas for', async () => {
+    // Calls itself with all its gas: five zeros, ADDRESS, GAS, CALL.
+    const stateOverrides = { [nobody]: { code: '0x5f5f5f5f5f305af1' } };
+    const asked = { to: nobody, gas: '0x989680' };
+    const config = { stateOverrides };
+    let frame = (await rpc.ask('debug_traceCall', asked, 'latest', config)) as Frame | undefined;
+    let depth = 0;
+    for (; frame !== undefined; frame = frame.calls?.[0]) depth++;
+    assert.ok(depth > 300, `${depth} levels`);
   });
 
   it('with the limits of every node is an answer that is not too long', async () => {

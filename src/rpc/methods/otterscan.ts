@@ -35,7 +35,7 @@ import { blockOf, heightOf, stateOf } from '../resolve.ts';
 import type { Traces } from '../traces.ts';
 import type { TraceShape } from '../views/viewRequest.ts';
 import { readBlockHash } from './blocks.ts';
-import { replayUnits } from './traces.ts';
+import { replayUnits, traceUnits } from './traces.ts';
 
 const API_LEVEL = 8;
 
@@ -77,9 +77,12 @@ export function otterscanMethods(backend: Backend, limits: RpcLimits, traces: Tr
     [
       'ots_getContractCreator',
       {
-        ...{ paramsMax: 1, units: 50 },
+        ...{ paramsMax: 1, units: 2 * traceUnits },
         run: ([address], _, caller) => {
-          return creatorOf(new AccountSearch(backend, limits, caller), readAddress(address, 0));
+          const search = new AccountSearch(backend, limits, caller);
+          const account = readAddress(address, 0);
+          const traced = (block: Block) => traces.creatorIn(block, account, caller);
+          return creatorOf(backend, search, account, traced);
         },
       },
     ],
@@ -246,7 +249,39 @@ async function hashOf(found: ReturnType<AccountSearch['bySenderAndNonce']>): Pro
   return (await found)?.hash ?? null;
 }
 
-async function creatorOf(search: AccountSearch, address: Address) {
+/**
+ * By the history where a transaction created it; else by the block in which its code came, if the
+ * state before that is kept.
+ */
+async function creatorOf(
+  backend: Backend,
+  search: AccountSearch,
+  address: Address,
+  traced: (block: Block) => Promise<unknown>,
+): Promise<unknown> {
   const found = await search.creation(address);
-  return found === null ? null : { hash: found.hash, creator: found.sender };
+  if (found !== null) return { hash: found.hash, creator: found.sender };
+  const height = firstWithCode(backend, address);
+  const block = height === null ? null : backend.blockAt(height);
+  return block === null ? null : traced(block);
+}
+
+/** By halves over the heights; null where it is not known, or there is no code. */
+function firstWithCode(backend: Backend, address: Address): Height | null {
+  const codeAt = (height: bigint) => {
+    const state = backend.stateAt(asHeight(height));
+    if (state === null) return null;
+    return (state.account(address)?.codeHash ?? EMPTY_CODE_HASH) !== EMPTY_CODE_HASH;
+  };
+  const { height: head } = backend.head.header;
+  if (codeAt(head) !== true) return null;
+  let low = 0n;
+  let high: bigint = head;
+  while (low < high) {
+    const middle = (low + high) / 2n;
+    // What is not kept is older than what is.
+    if (codeAt(middle) === true) high = middle;
+    else low = middle + 1n;
+  }
+  return low > 0n && codeAt(low - 1n) === false ? asHeight(low) : null;
 }

@@ -116,3 +116,14 @@ function operationsIn({ error, calls }: CallFrame): object[] {
 function operation(type: number, from: Address, to: Address, value: bigint): object {
   return { type, from, to, value: quantity(value) };
 }
+
+/** Who made a contract in this frame or below, where that stands; null where nobody did. */
+export function findCreator(frame: CallFrame, created: Address | undefined): Address | null {
+  if (frame.error !== null) return null;
+  if (frame.created !== null && frame.created === created) return frame.from;
+  for (const call of frame.calls) {
+    const creator = findCreator(call, created);
+    if (creator !== null) return creator;
+  }
+  return null;
+}

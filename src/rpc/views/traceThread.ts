@@ -12,7 +12,8 @@ import { decodeTransaction } from '#src/types/decodeTransaction.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asHeight, type Height } from '#src/types/units.ts';
-import { formatEntries, formatFrame, formatOperations } from './traceFormats.ts';
+import { findCreator, formatEntries, formatFrame, formatOperations } from './traceFormats.ts';
+import { StateGone } from './viewErrors.ts';
 import type { ReplayRequest, TraceAnswer, TracedCallRequest, TraceWish } from './viewRequest.ts';
 
 type ThreadState = StateReader & { blockHash(height: Height): Hash | null };
@@ -33,12 +34,13 @@ export function traceReplay(request: ReplayRequest, state: ThreadState): Promise
         if (index >= first && transaction !== undefined) {
           assertSame(request, index - first, applied);
           const result = formatOne(recorder, transaction, applied, wish, logIndex);
-          traced.push(isList ? { txHash: transaction.hash, result } : result);
+          const told = isList ? { txHash: transaction.hash, result } : result;
+          if (told !== null) traced.push(told);
         }
         logIndex += applied.logs.length;
       },
     });
-    return json(isList ? traced : traced[0]);
+    return json(isList ? traced : (traced[0] ?? null));
   });
 }
 
@@ -67,6 +69,7 @@ async function withinLimits(work: () => Promise<TraceAnswer>): Promise<TraceAnsw
     return await work();
   } catch (error) {
     if (error instanceof TraceTooLarge) return { t: 'too much', reason: error.message };
+    if (error instanceof StateGone) return { t: 'failed', reason: error.message };
     throw error;
   }
 }
@@ -96,9 +99,9 @@ function assertSame({ receipts }: ReplayRequest, index: number, { gasUsed, ended
 
 function formatOne(
   recorder: CallRecorder,
-  { gasLimit: gas }: SignedTransaction,
+  { gasLimit: gas, hash }: SignedTransaction,
   { gasUsed, transfers }: Applied,
-  { shape, withLog }: TraceWish,
+  { shape, withLog, created }: TraceWish,
   logIndex: number,
 ): unknown {
   // The calls know only what was left of the gas for them.
@@ -114,5 +117,9 @@ function formatOne(
       return formatOperations(top, transfers);
     case 'error':
       return toHex(top.output);
+    case 'creator': {
+      const creator = findCreator(top, created);
+      return creator === null ? null : { hash, creator };
+    }
   }
 }

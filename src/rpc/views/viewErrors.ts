@@ -53,3 +53,10 @@ export function reasonIn(output: Uint8Array): string | null {
   const text = Buffer.from(output.subarray(68, 68 + Number(length))).toString('utf8');
   return text.slice(0, reasonCharsMax);
 }
+
+/** The state went out of the window while it was read. */
+export class StateGone extends Error {
+  constructor() {
+    super('the state is not kept any more');
+  }
+}

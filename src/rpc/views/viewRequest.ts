@@ -49,13 +49,15 @@ export type BlocksRequest = {
   readonly responseBytesMax: number;
 };
 
-/** How it is told: geth's call tracer, or one of Otterscan's three ways. */
-export type TraceShape = 'calls' | 'entries' | 'operations' | 'error';
+/** How it is told: geth's call tracer, or one of Otterscan's ways. */
+export type TraceShape = 'calls' | 'entries' | 'operations' | 'error' | 'creator';
 
 export type TraceWish = {
   readonly shape: TraceShape;
   readonly onlyTopCall: boolean;
   readonly withLog: boolean;
+  /** Whose creation is looked for. */
+  readonly created?: Address;
 };
 
 type Common = {
@@ -124,7 +126,7 @@ export type TraceAnswer =
   | { readonly t: 'traces'; readonly json: string }
   /** More than one answer may tell. */
   | { readonly t: 'too much'; readonly reason: string }
-  /** Before anything was called. */
+  /** Before anything was called, or as the state went away. */
   | { readonly t: 'failed'; readonly reason: string }
   | Broken;
 

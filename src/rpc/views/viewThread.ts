@@ -22,6 +22,7 @@ import type { Hash } from '#src/types/hash.ts';
 import { asHeight, asWei } from '#src/types/units.ts';
 import { formatSimulated } from './simulatedBlocks.ts';
 import { traceCall, traceReplay } from './traceThread.ts';
+import { StateGone } from './viewErrors.ts';
 import {
   type BlocksRequest,
   type CallRequest,
@@ -112,7 +113,7 @@ function ask(read: Read): unknown {
       Atomics.wait(answered, 0, before, 50);
       continue;
     }
-    if (!message.message.ok) throw new Error('the state is not kept any more');
+    if (!message.message.ok) throw new StateGone();
     return message.message.value;
   }
 }
