@@ -59,5 +59,16 @@ const TOKEN_PREFIX = '0x4d5042200000000000000000';
 
 /** Native contracts' and tokens' addresses (payments.md 2.1): nobody deploys or delegates there. */
 export function isReservedAddress(address: Address): boolean {
-  return address.startsWith(SYSTEM_PREFIX) || address.startsWith(TOKEN_PREFIX);
+  return address.startsWith(SYSTEM_PREFIX) || isTokenAddress(address);
+}
+
+/** Of a token, whether it was made or not. */
+export function isTokenAddress(address: Address): boolean {
+  return address.startsWith(TOKEN_PREFIX);
+}
+
+/** `currency`: 3 letters, ASCII; `tail`: 5 bytes. */
+export function tokenAddress(currency: string, tail: Uint8Array): Address {
+  assert(/^[A-Z]{3}$/.test(currency) && tail.length === 5, 'a token has a currency and 5 bytes');
+  return `${TOKEN_PREFIX}${toBareHex(utf8(currency))}${toBareHex(tail)}` as Address;
 }

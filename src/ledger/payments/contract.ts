@@ -1,7 +1,8 @@
 /**
  * What a native contract is: an address, an ABI as text, and one function of TypeScript for each
- * function of the ABI. Each contract stands in a file of its own and is made by `defineContract`;
- * `fail` and `log` are its errors and events, typed by the same text.
+ * function of the ABI. Each contract stands in a file of its own and is made by `defineContract`, or
+ * by `defineTemplate` where there are many of it; `fail` and `log` are its errors and events, typed
+ * by the same text. A function that shares its name with another one is named with its types.
  *
  * A function checks in order and throws `fail(…)` at the first thing that is wrong; whatever it has
  * done is then taken back. It costs a constant, and `spend` adds what each item costs. It never
@@ -9,12 +10,11 @@
  */
 import type {
   Abi,
+  AbiFunction,
   ExtractAbiError,
   ExtractAbiErrorNames,
   ExtractAbiEvent,
   ExtractAbiEventNames,
-  ExtractAbiFunction,
-  ExtractAbiFunctionNames,
 } from 'abitype';
 import { keccak256 } from '#src/crypto/keccak.ts';
 import { concatBytes, fromHex, type Hex, toHex, utf8 } from '#src/lib/bytes.ts';
@@ -40,6 +40,8 @@ export type BlockFacts = { readonly height: Height; readonly timestampMs: number
 export type View = {
   readonly state: StateReader;
   readonly sender: Address;
+  /** The contract's own address. */
+  readonly self: Address;
   readonly block: BlockFacts;
   /** Unix seconds of the block. */
   readonly now: bigint;
@@ -54,6 +56,8 @@ export type Call = Omit<View, 'state'> & {
   emit(log: Log): void;
   /** Moves the contract's own coin. */
   pay(to: Address, amount: bigint): void;
+  /** From now on there is a contract at this address, to every tool. */
+  found(address: Address): void;
   /** Another native contract, with this one as the sender. */
   invoke(to: Address, data: Uint8Array): void;
   /** Whether this is a function that governance alone may call. */
@@ -117,14 +121,47 @@ export type NativeContract = {
   readonly functions: ReadonlyMap<Hex, NativeFunction>;
 };
 
-type FunctionOf<A extends Abi, N extends ExtractAbiFunctionNames<A>> = {
+type FunctionOf<F extends AbiFunction> = {
   /** Beyond the transaction's own cost; per item see `View.spend`. */
   readonly gas: bigint;
   readonly isGoverned?: true;
   readonly run: (
-    call: ExtractAbiFunction<A, N>['stateMutability'] extends 'view' | 'pure' ? View : Call,
-    ...values: ValuesOf<ExtractAbiFunction<A, N>['inputs']>
-  ) => ResultOf<ExtractAbiFunction<A, N>['outputs']>;
+    call: F['stateMutability'] extends 'view' | 'pure' ? View : Call,
+    ...values: ValuesOf<F['inputs']>
+  ) => ResultOf<F['outputs']>;
+};
+
+type FunctionsOf<A extends Abi> = Extract<A[number], { type: 'function' }>;
+/** Its name, and with its types where another one has the same name. */
+type KeyOf<A extends Abi, F extends FunctionsOf<A>> =
+  IsOne<Extract<FunctionsOf<A>, { name: F['name'] }>> extends true ? F['name'] : SignatureOf<F>;
+type IsOne<T, U = T> = T extends unknown ? ([U] extends [T] ? true : false) : never;
+type SignatureOf<F extends AbiFunction> = `${F['name']}(${TypesOf<F['inputs']>})`;
+type TypesOf<L extends readonly Param[]> = L extends readonly [
+  infer First extends Param,
+  ...infer Rest extends readonly Param[],
+]
+  ? Rest extends readonly []
+    ? First['type']
+    : `${First['type']},${TypesOf<Rest>}`
+  : '';
+
+type KeysOf<A extends Abi> =
+  FunctionsOf<A> extends infer F extends FunctionsOf<A>
+    ? F extends unknown
+      ? KeyOf<A, F>
+      : never
+    : never;
+type ByKey<A extends Abi, K extends string> =
+  FunctionsOf<A> extends infer F
+    ? F extends FunctionsOf<A>
+      ? KeyOf<A, F> extends K
+        ? F
+        : never
+      : never
+    : never;
+type FunctionTable<A extends Abi> = {
+  readonly [K in KeysOf<A>]: FunctionOf<ByKey<A, K>>;
 };
 
 type ResultOf<L extends readonly Param[]> = L extends readonly []
@@ -138,18 +175,29 @@ export function defineContract<const A extends Abi>(contract: {
   readonly name: string;
   readonly address: Address;
   readonly abi: A;
-  readonly functions: { readonly [N in ExtractAbiFunctionNames<A>]: FunctionOf<A, N> };
+  readonly functions: FunctionTable<A>;
 }): NativeContract {
-  const { name, address, abi } = contract;
-  const given = contract.functions as Readonly<Record<string, Untyped | undefined>>;
+  const { address, ...template } = contract;
+  return defineTemplate(template)(address);
+}
+
+/** A contract that there are many of: at each address with a storage of its own. */
+export function defineTemplate<const A extends Abi>(template: {
+  readonly name: string;
+  readonly abi: A;
+  readonly functions: FunctionTable<A>;
+}): (address: Address) => NativeContract {
+  const { name, abi } = template;
+  const given = template.functions as Readonly<Record<string, Untyped | undefined>>;
   const functions = new Map<Hex, NativeFunction>();
   for (const item of abi) {
     if (item.type !== 'function') continue;
     const { inputs, outputs, stateMutability } = item;
-    const own = given[item.name];
-    assert(own !== undefined, `${name}.${item.name} is written`);
     const codec = new ParamsCodec(inputs);
-    const selector = selectorOf(`${item.name}${codec.signature}`);
+    const signature = `${item.name}${codec.signature}`;
+    const own = given[item.name] ?? given[signature];
+    assert(own !== undefined, `${name}.${signature} is written`);
+    const selector = selectorOf(signature);
     assert(!functions.has(selector), `${name}: selectors differ`);
     functions.set(selector, {
       name: item.name,
@@ -163,7 +211,7 @@ export function defineContract<const A extends Abi>(contract: {
       run: own.run,
     });
   }
-  return { name, address, abi, functions };
+  return (address) => ({ name, address, abi, functions });
 }
 
 type Untyped = Pick<NativeFunction, 'gas' | 'run'> & { readonly isGoverned?: true };
@@ -198,9 +246,20 @@ export function eventsOf<const A extends Abi>(
   name: N,
   ...values: ValuesOf<ExtractAbiEvent<A, N>['inputs']>
 ) => Log {
+  const make = templateEventsOf(abi);
+  return (name, ...values) => make(address, name, ...values);
+}
+
+export function templateEventsOf<const A extends Abi>(
+  abi: A,
+): <N extends ExtractAbiEventNames<A>>(
+  address: Address,
+  name: N,
+  ...values: ValuesOf<ExtractAbiEvent<A, N>['inputs']>
+) => Log {
   const known = new Map<string, EventCodec>();
   for (const item of abi) if (item.type === 'event') known.set(item.name, eventCodec(item));
-  return (name, ...values) => {
+  return (address, name, ...values) => {
     const event = known.get(name);
     assert(event !== undefined, `event ${name} is in the ABI`);
     const { topic, params, data } = event;

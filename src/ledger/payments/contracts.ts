@@ -2,17 +2,22 @@ import type { Address } from '#src/types/address.ts';
 import { consortiumRegistry } from './consortiumRegistry.ts';
 import type { NativeContract } from './contract.ts';
 import { governance } from './governance.ts';
+import { paymentTokenAt } from './tokens/paymentToken.ts';
+import { policyRegistry } from './tokens/policyRegistry.ts';
+import { tokenFactory } from './tokens/tokenFactory.ts';
 import { validatorRegistry } from './validatorRegistry.ts';
 
-/** Every native contract there is; each has its ABI. */
+/** Every native contract there is but the tokens; each has its ABI. */
 export const contracts: readonly NativeContract[] = [
   consortiumRegistry,
   validatorRegistry,
   governance,
+  tokenFactory,
+  policyRegistry,
 ];
 
 const byAddress = new Map(contracts.map((contract) => [contract.address, contract]));
 
 export function contractAt(address: Address): NativeContract | null {
-  return byAddress.get(address) ?? null;
+  return byAddress.get(address) ?? paymentTokenAt(address);
 }

@@ -90,6 +90,14 @@ export function moveCoin(state: Overlay, from: Address, to: Address, amount: big
   change(to, amount);
 }
 
+/** INVALID: a contract to every tool, never run by an EVM. */
+const CODE = Uint8Array.of(0xfe);
+
+export function foundContract(state: Overlay, address: Address): void {
+  const codeHash = state.setCode(CODE);
+  state.changeAccount(address, (account) => ({ ...account, codeHash }));
+}
+
 class OutOfGas extends Error {}
 
 class Run {
@@ -147,7 +155,7 @@ class Run {
   #frame(sender: Address, self: Address, value: bigint): Call {
     const state = this.#state;
     return {
-      ...{ state: this.#metered, sender, value },
+      ...{ state: this.#metered, sender, self, value },
       block: this.#block,
       now: BigInt(Math.floor(this.#block.timestampMs / 1_000)),
       spend: (gas) => this.#spend(gas),
@@ -158,6 +166,7 @@ class Run {
         moveCoin(state, self, to, amount);
         if (amount > 0n) this.transfers.push({ from: self, to, amount });
       },
+      found: (address) => foundContract(state, address),
       invoke: (to, data) => {
         const contract = contractAt(to);
         assert(contract !== null, 'a contract calls contracts only');

@@ -9,9 +9,11 @@ import { asWei } from '#src/types/units.ts';
 import type { Overlay } from '../state/overlay.ts';
 import { VALIDATOR_REGISTRY } from './addresses.ts';
 import { contracts } from './contracts.ts';
+import { foundContract } from './dispatch.ts';
 import { governanceSettings } from './governance.ts';
 import { addAccount, writeMember } from './memberStore.ts';
 import { setValues } from './storage.ts';
+import { factory } from './tokens/factoryStore.ts';
 import { beginSpan, putInForce, writeEpoch } from './validatorChanges.ts';
 import {
   KIND,
@@ -22,15 +24,10 @@ import {
   WEI_PER_POWER,
 } from './validatorStore.ts';
 
-/** INVALID: a contract to every tool, never run by an EVM. */
-const CODE = Uint8Array.of(0xfe);
-
 /** The genesis was parsed, so its values are possible ones. */
 export function foundContracts(state: Overlay, genesis: Genesis, networkId: Hash): void {
-  const codeHash = state.setCode(CODE);
-  for (const { address } of contracts) {
-    state.changeAccount(address, (account) => ({ ...account, codeHash }));
-  }
+  for (const { address } of contracts) foundContract(state, address);
+  factory.chainId.set(state, genesis.config.chainId);
   foundMembers(state, genesis);
   foundValidators(state, genesis, networkId);
   const { voteSeconds, delaySeconds } = genesis.config.governance;

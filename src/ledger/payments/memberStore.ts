@@ -12,7 +12,7 @@ import type { Call } from './contract.ts';
 import { fail } from './memberAbi.ts';
 import { address, array, bytes32, mapping, storage, string, struct, uint } from './storage.ts';
 
-export const ROLE = { validator: 1n, verifier: 2n } as const;
+export const ROLE = { validator: 1n, verifier: 2n, issuer: 4n } as const;
 const VOTING_ROLES = ROLE.validator | ROLE.verifier;
 /** payments.md 2.1, rule 11: ten roles. */
 export const ROLES_ALL = (1n << 10n) - 1n;
@@ -67,6 +67,11 @@ export function isVoter({ roles }: { readonly roles: bigint }): boolean {
 
 export function isActiveMember(state: StateReader, memberId: Hash): boolean {
   return statusOf(state, memberId) === MEMBER.active;
+}
+
+export function memberHasRole(state: StateReader, memberId: Hash, role: bigint): boolean {
+  const { roles } = store.members(memberId);
+  return isActiveMember(state, memberId) && (roles.get(state) & role) !== 0n;
 }
 
 /** Its admin, or one of its accounts by name. */

@@ -52,7 +52,13 @@ type StructView<F extends Fields> = Views<F> & Item<{ readonly [K in keyof F]: I
 
 /** The variables of a contract. */
 export function storage<F extends Fields>(account: Address, fields: F): Views<F> {
-  return viewsOf(fields)({ account, slot: 0n, byte: 0 });
+  return storages(fields)(account);
+}
+
+/** Of a contract that there are many of. */
+export function storages<F extends Fields>(fields: F): (account: Address) => Views<F> {
+  const views = viewsOf(fields);
+  return (account) => views({ account, slot: 0n, byte: 0 });
 }
 
 export const uint = (bits: number): WordKind<bigint> => single(uintWord(bits));
@@ -97,6 +103,45 @@ export function struct<F extends Fields>(fields: F): Kind<StructView<F>> {
       return Object.assign(parts, whole) as StructView<F>;
     },
   };
+}
+
+/**
+ * A struct of single values that share one slot, read and written whole: a touch of a slot has its
+ * price, and so has a touch of each part.
+ */
+export function packed<F extends Readonly<Record<string, WordKind<unknown>>>>(
+  fields: F,
+): Kind<Item<{ readonly [K in keyof F]: ItemOf<F[K]> }>> {
+  const { places, slots } = layoutOf(fields);
+  assert(slots === 1n, 'what is packed fits a slot');
+  const parts = Object.entries(fields).map(([name, { word }]) => {
+    const byte = places.get(name)?.byte ?? 0;
+    return { name, word, from: 32 - byte - word.bytes, to: 32 - byte };
+  });
+  type Whole = { readonly [K in keyof F]: ItemOf<F[K]> };
+  const at = ({ account, slot }: Place): Item<Whole> => ({
+    get: (state) => {
+      const whole = readSlot(state, account, slot);
+      const entries = parts.map(({ name, word, from, to }) => {
+        const value = new Uint8Array(32);
+        value.set(whole.subarray(from, to), word.isLeft ? 0 : 32 - word.bytes);
+        return [name, word.fromWord(value)];
+      });
+      return Object.fromEntries(entries) as Whole;
+    },
+    set: (state, value) => {
+      const whole = new Uint8Array(32);
+      for (const { name, word, from } of parts) {
+        const encoded = word.toWord(value[name]);
+        whole.set(
+          word.isLeft ? encoded.subarray(0, word.bytes) : encoded.subarray(32 - word.bytes),
+          from,
+        );
+      }
+      writeSlot(state, account, slot, whole);
+    },
+  });
+  return { bytes: 32, slots: 1n, at };
 }
 
 export function mapping<T, V>(key: WordKind<T>, kind: Kind<V>): Kind<(key: T) => V> {

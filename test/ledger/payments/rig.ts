@@ -18,6 +18,7 @@ import {
 } from '#src/ledger/execute.ts';
 import { consortiumRegistry } from '#src/ledger/payments/consortiumRegistry.ts';
 import type { NativeContract } from '#src/ledger/payments/contract.ts';
+import { contractAt } from '#src/ledger/payments/contracts.ts';
 import { runMessage } from '#src/ledger/payments/dispatch.ts';
 import { governance } from '#src/ledger/payments/governance.ts';
 import { nodeDirectory } from '#src/ledger/payments/nodeDirectory.ts';
@@ -62,7 +63,13 @@ export type Sent = {
 
 export type Wanted = readonly [NativeContract, string, readonly unknown[]];
 
-export type Options = { members?: number; stakes?: readonly number[]; config?: object };
+export type Options = {
+  members?: number;
+  stakes?: readonly number[];
+  config?: object;
+  /** Of every member, beside what genesis gives it. */
+  member?: object;
+};
 
 /** A ledger alone: blocks one after another, each executed twice, by proposer and by checker. */
 export class Ledger {
@@ -76,7 +83,8 @@ export class Ledger {
   set: ValidatorSet;
   readonly nonces = new Map<Address, bigint>();
 
-  constructor({ members = 4, stakes = Array(members).fill(10), config = {} }: Options = {}) {
+  constructor(options: Options = {}) {
+    const { members = 4, stakes = Array(members).fill(10), config = {}, member = {} } = options;
     this.members = members;
     const people = Array.from({ length: Math.max(12, members) }, (_, at) => person(at));
     const validators = stakes.slice(0, members).map((stake, at) => ({
@@ -92,7 +100,7 @@ export class Ledger {
       JSON.stringify({
         config: { chainId: `${chainId}`, baseFeePerGas: 1, ...config },
         timestamp: start,
-        members: validators.map((_, at) => ({ id: `m${at}`, name: `Bank ${at}` })),
+        members: validators.map((_, at) => ({ id: `m${at}`, name: `Bank ${at}`, ...member })),
         validators,
         alloc: Object.fromEntries(
           people.map(({ address }) => [address, { balance: `${1_000_000n * COIN}` }]),
@@ -159,11 +167,8 @@ export class Ledger {
     const error = trial.ended === 'reverted' ? readError(abi, trial.output) : null;
     const reason = trial.ended === 'reverted' ? trial.reason : trial.ended;
     const logs = receipt.logs.map(({ address, topics, data: body }) => {
-      const emitter = [consortiumRegistry, validatorRegistry, governance].find(
-        (one) => one.address === address,
-      );
       const { eventName, args } = decodeEventLog({
-        abi: (emitter?.abi ?? []) as Abi,
+        abi: (contractAt(address)?.abi ?? []) as Abi,
         topics: topics as unknown as [Hex],
         data: toHex(body),
       });

@@ -1,0 +1,16 @@
+/**
+ * What TokenFactory keeps. Storage: 0 chainId, 1 byCurrency.
+ */
+import type { StateReader } from '../../state/reader.ts';
+import { TOKEN_FACTORY } from '../addresses.ts';
+import { address, array, fixedBytes, mapping, storage, uint } from '../storage.ts';
+
+export const factory = storage(TOKEN_FACTORY, {
+  /** For what is signed (EIP-712); written once, with the genesis. */
+  chainId: uint(64),
+  byCurrency: mapping(fixedBytes(3), array(address)),
+});
+
+export function chainIdIn(state: StateReader): bigint {
+  return factory.chainId.get(state);
+}

@@ -1,0 +1,176 @@
+/**
+ * What a PaymentToken keeps, and the one way in which its money moves. PaymentOrders and the other
+ * contracts use these functions too, so that a movement is one `Transfer` wherever it began.
+ *
+ * Storage: 0 head, 1 supplies, 2 limits, 3 balances, 4 frozen, 5 allowances, 6 nonces,
+ * 7 authorizations, 8 holds, 9 orderHolds, 10 roles, 11 name, 12 symbol, 13 currency,
+ * 14 domainSeparator, 15 issuerMemberId, 16 reserve.
+ */
+import { type Address, isReservedAddress, ZERO_ADDRESS } from '#src/types/address.ts';
+import type { Hash } from '#src/types/hash.ts';
+import type { StateReader } from '../../state/reader.ts';
+import type { Call } from '../contract.ts';
+import {
+  address,
+  bool,
+  bytes32,
+  mapping,
+  packed,
+  storages,
+  string,
+  struct,
+  uint,
+} from '../storage.ts';
+import { isAllowed, refusalOf } from './policyStore.ts';
+import { fail, log } from './tokenAbi.ts';
+
+/** 2^96 base units are 7.9 * 10^22 of a currency: an amount shares a slot with an account. */
+const AMOUNT_BITS = 96;
+export const AMOUNT_MAX = (1n << BigInt(AMOUNT_BITS)) - 1n;
+const amount = uint(AMOUNT_BITS);
+
+const holdKind = struct({
+  head: packed({ from: address, status: uint(8), expiration: uint(48) }),
+  aim: packed({ to: address, value: amount }),
+  notary: address,
+  issuer: address,
+});
+
+export const tokenAt = storages({
+  head: packed({ exists: bool, paused: bool, transferPolicyId: uint(64) }),
+  supplies: packed({ total: amount, held: amount }),
+  limits: packed({ supplyCap: amount }),
+  balances: mapping(address, packed({ available: amount, held: amount, isFrozen: bool })),
+  /** Asked only where an account's flag is set. */
+  frozen: mapping(address, amount),
+  allowances: mapping(address, mapping(address, uint(256))),
+  nonces: mapping(address, uint(256)),
+  /** Of ERC-3009, by authorizer and nonce: spent or cancelled. */
+  authorizations: mapping(address, mapping(bytes32, bool)),
+  holds: mapping(bytes32, holdKind),
+  /** By order: nobody else can take an order's id for a hold of theirs. */
+  orderHolds: mapping(bytes32, holdKind),
+  roles: mapping(bytes32, mapping(address, bool)),
+  name: string,
+  symbol: string,
+  currency: string,
+  /** EIP-712, fixed when the token is made: the chain's id never changes. */
+  domainSeparator: bytes32,
+  issuerMemberId: bytes32,
+  reserve: packed({ amount, asOf: uint(48) }),
+});
+
+export type Token = ReturnType<typeof tokenAt>;
+export type Head = { readonly paused: boolean; readonly transferPolicyId: bigint };
+
+/** The token that is called, which has been made. */
+export function tokenOf({ state, self }: { state: StateReader; self: Address }) {
+  const token = tokenAt(self);
+  const head = token.head.get(state);
+  if (!head.exists) throw fail('UnknownToken', self);
+  return { token, head };
+}
+
+export function isToken(state: StateReader, account: Address): boolean {
+  return tokenAt(account).head.get(state).exists;
+}
+
+export type Movement = {
+  readonly token: Address;
+  readonly from: Address;
+  readonly to: Address;
+  readonly amount: bigint;
+  /** Whether the receiver can tell what it is for. */
+  readonly hasMemo: boolean;
+};
+
+/** Whether it may move, in the order of the checks; balances aside. */
+export function checkMovement(state: StateReader, head: Head, movement: Movement): void {
+  const { token, from, to, hasMemo } = movement;
+  if (head.paused) throw fail('EnforcedPause');
+  if (!canReceiveMoney(to)) throw fail('ERC20InvalidReceiver', to);
+  const { transferPolicyId } = head;
+  if (!isAllowed(state, transferPolicyId, from, 'sender')) throw fail('ERC7943CannotSend', from);
+  if (!isAllowed(state, transferPolicyId, to, 'recipient')) {
+    throw fail('ERC7943CannotReceive', to);
+  }
+  const refusal = refusalOf(state, { token, from, to, hasMemo });
+  if (refusal === 'memo') throw fail('MemoRequired', to);
+  if (refusal === 'sender') throw fail('ReceiverRefusesSender', to, from);
+  if (refusal === 'token') throw fail('ReceiverRefusesToken', to, token);
+}
+
+/** A contract of the system could not spend what it got; nobody holds the key of the zero address. */
+export function canReceiveMoney(account: Address): boolean {
+  return account !== ZERO_ADDRESS && !isReservedAddress(account);
+}
+
+/** One debit, one credit, one `Transfer`. What was checked before. */
+export function move(call: Call, { token, from, to, amount: value }: Movement): void {
+  const { balances } = tokenAt(token);
+  const { state } = call;
+  const giver = balances(from).get(state);
+  needAvailable(state, token, from, value);
+  if (from !== to) {
+    balances(from).set(state, { ...giver, available: giver.available - value });
+    const taker = balances(to).get(state);
+    // Below the supply, and so below what an amount can be.
+    balances(to).set(state, { ...taker, available: taker.available + value });
+  }
+  call.emit(log(token, 'Transfer', from, to, value));
+}
+
+/** Available money that is not frozen. */
+export function needAvailable(
+  state: StateReader,
+  token: Address,
+  account: Address,
+  value: bigint,
+): void {
+  const { available, isFrozen } = tokenAt(token).balances(account).get(state);
+  if (value > available) throw fail('ERC20InsufficientBalance', account, available, value);
+  if (!isFrozen) return;
+  const free = unfrozenOf(state, token, account);
+  if (value > free) throw fail('ERC7943InsufficientUnfrozenBalance', account, value, free);
+}
+
+export function unfrozenOf(state: StateReader, token: Address, account: Address): bigint {
+  const { available, isFrozen } = tokenAt(token).balances(account).get(state);
+  const frozen = isFrozen ? tokenAt(token).frozen(account).get(state) : 0n;
+  return available > frozen ? available - frozen : 0n;
+}
+
+/** ERC-20's rule: what is without end is not counted down. */
+export function spendAllowance(call: Call, owner: Address, value: bigint): void {
+  const { state, sender, self } = call;
+  const allowance = tokenAt(self).allowances(owner)(sender);
+  const allowed = allowance.get(state);
+  if (allowed === UNLIMITED) return;
+  if (value > allowed) throw fail('ERC20InsufficientAllowance', sender, allowed, value);
+  allowance.set(state, allowed - value);
+}
+
+const UNLIMITED = (1n << 256n) - 1n;
+
+export function allow(call: Call, owner: Address, spender: Address, value: bigint): void {
+  if (spender === ZERO_ADDRESS) throw fail('ERC20InvalidSpender', spender);
+  tokenAt(call.self).allowances(owner)(spender).set(call.state, value);
+  call.emit(log(call.self, 'Approval', owner, spender, value));
+}
+
+/** Money that comes into being, or ceases to: from or to nobody. */
+export function changeSupply(call: Call, account: Address, by: bigint): void {
+  const { state, self } = call;
+  const { supplies, balances } = tokenAt(self);
+  const before = supplies.get(state);
+  supplies.set(state, { ...before, total: before.total + by });
+  const owned = balances(account).get(state);
+  balances(account).set(state, { ...owned, available: owned.available + by });
+  const [from, to] = by > 0n ? [ZERO_ADDRESS, account] : [account, ZERO_ADDRESS];
+  call.emit(log(self, 'Transfer', from, to, by > 0n ? by : -by));
+}
+
+/** As OpenZeppelin's AccessControl names them: keccak of the name, and zero for the admin. */
+export function hasRole(state: StateReader, token: Address, role: Hash, account: Address): boolean {
+  return tokenAt(token).roles(role)(account).get(state);
+}
