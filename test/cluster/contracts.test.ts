@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test';
 import { createPublicClient, createWalletClient, defineChain, http, parseEther } from 'viem';
 import { mnemonicToAccount } from 'viem/accounts';
 import { compile } from '../solidity.ts';
-import { Devnet, eventually, run } from './devnet.ts';
+import { Devnet, eventually, rpc, run } from './devnet.ts';
 
 const words = 'test test test test test test test test test test test junk';
 const [alice, bob] = [0, 1].map((addressIndex) => mnemonicToAccount(words, { addressIndex }));
@@ -14,6 +14,7 @@ describe('a contract on four validators', { timeout: 300_000 }, () => {
   const founders = compile('docs/examples/PaymentContract.sol', 'PaymentContract');
   let net: Devnet;
   let contract: `0x${string}` = '0x';
+  let settled: `0x${string}` = '0x';
 
   before(async () => {
     net = await Devnet.start();
@@ -59,6 +60,7 @@ describe('a contract on four validators', { timeout: 300_000 }, () => {
     const call = { abi: founders.abi, address: contract, functionName: 'makePayment' } as const;
     const args = [payee, value] as const;
     const hash = await wallet.writeContract({ ...call, args, value });
+    settled = hash;
     const receipt = await client.waitForTransactionReceipt({ hash });
     assert.equal(receipt.status, 'success');
     await eventually('the payee is paid', async () => {
@@ -67,6 +69,26 @@ describe('a contract on four validators', { timeout: 300_000 }, () => {
     assert.equal(await read('payer'), bob?.address);
     assert.equal(BigInt(String(await read('payee'))), BigInt(payee));
     assert.equal(await read('amount'), value);
+  });
+
+  it('is traced alike by every node, down to the payment to the payee', async () => {
+    const hash = settled;
+    const receipt = await clients(0).client.waitForTransactionReceipt({ hash });
+    const params = [hash, { tracer: 'callTracer' }];
+    type Frame = { to: string; value: string; gasUsed: string; calls: readonly Frame[] };
+    const traced: Frame[] = [];
+    for (const url of net.ready.rpc) {
+      await eventually(`${url} has it`, async () => {
+        return (await rpc<unknown>(url, 'eth_getTransactionReceipt', [hash])) !== null;
+      });
+      traced.push(await rpc<Frame>(url, 'debug_traceTransaction', params));
+    }
+    const [first] = traced;
+    assert.equal(traced.length, 4);
+    for (const frame of traced) assert.deepEqual(frame, first);
+    assert.equal(BigInt(first?.gasUsed ?? 0), receipt.gasUsed);
+    const [paid] = first?.calls ?? [];
+    assert.deepEqual([paid?.to, paid?.value], [payee, `0x${parseEther('12.5').toString(16)}`]);
   });
 
   it('refuses a payment of another amount, and nothing moves', async () => {

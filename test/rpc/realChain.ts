@@ -1,5 +1,4 @@
 /** A server before a real chain: what the fake node says of blocks and accounts is the chain's. */
-import assert from 'node:assert/strict';
 import type { Chain } from '#src/chain/chain.ts';
 import { bytesToUint, uintToBytes } from '#src/lib/bytes.ts';
 import type { PastState } from '#src/rpc/backend.ts';
@@ -19,7 +18,7 @@ export async function openChain(
         const stored = state.slot(address, Buffer.from(key).toString('hex'));
         return uintToBytes(bytesToUint(stored), 32);
       },
-      code: (hash) => state.code(hash) ?? assert.fail('the code of an account is there'),
+      code: (hash) => state.code(hash) ?? new Uint8Array(0),
     };
   };
   Object.defineProperty(world.backend, 'head', { get: () => chain.head });

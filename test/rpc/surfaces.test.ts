@@ -62,6 +62,25 @@ describe('the surfaces of a node', { timeout: 120_000 }, () => {
         .end();
     });
 
+  /** The code of the answer to who asks for a trace of a transaction that is not there. */
+  const traceCode = (url: string, key: string) =>
+    new Promise<number>((resolve, reject) => {
+      const params = [`0x${'00'.repeat(32)}`];
+      const text = JSON.stringify({
+        ...JSON.parse(body),
+        method: 'debug_traceTransaction',
+        params,
+      });
+      const head = { 'content-type': 'application/json', 'content-length': `${text.length}` };
+      const options = { method: 'POST', headers: { ...head, 'x-api-key': key } };
+      request(url, { ...options, ca: [first.cert, second.cert] }, async (response) => {
+        const answer = Buffer.concat(await response.toArray()).toString();
+        resolve((JSON.parse(answer || '{}') as { error?: { code: number } }).error?.code ?? 0);
+      })
+        .on('error', reject)
+        .end(text);
+    });
+
   const install = ({ cert, key }: { cert: string; key: string }) => {
     writeFileSync(join(dir, 'tls.key.new'), key, { mode: 0o600 });
     writeFileSync(join(dir, 'tls.crt.new'), cert);
@@ -111,6 +130,27 @@ describe('the surfaces of a node', { timeout: 120_000 }, () => {
     await until('the first key is gone', async () => (await ask(first.cert, shown)).status !== 200);
     await until('metrics want a key', async () => (await metricsStatus(null)) === 401);
     assert.equal(await metricsStatus(chief.key), 200);
+  });
+
+  it('traces for operators and for keys that name it, at either door', async () => {
+    const user = { role: 'user' as const, unitsPerSecond: null };
+    const shop = makeKey({ ...user, name: 'shop', methods: null });
+    const explorer = makeKey({ ...user, name: 'explorer', methods: ['debug_trace*'] });
+    const chief = makeKey({ ...user, name: 'chief', role: 'operator', methods: null });
+    writeAccess(dir, [shop.stored, explorer.stored, chief.stored]);
+    const publicUrl = `https://127.0.0.1:${port}`;
+    const operatorUrl = metrics.replace('http:', 'https:').replace('/metrics', '');
+    const rows: [string, string, number][] = [
+      [publicUrl, chief.key, -32000],
+      [publicUrl, explorer.key, -32000],
+      [publicUrl, shop.key, -32601],
+      [operatorUrl, chief.key, -32000],
+    ];
+    await until(
+      'it knows the keys',
+      async () => (await traceCode(publicUrl, chief.key)) === -32000,
+    );
+    for (const [url, key, want] of rows) assert.equal(await traceCode(url, key), want, url);
   });
 
   it('goes on with the keys that it had where the file becomes unreadable', async () => {
