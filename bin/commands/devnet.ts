@@ -3,6 +3,7 @@ import { existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { genesisTokenAddress } from '#src/ledger/payments/founding.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { formatAddress } from '#src/types/address.ts';
 import { addressOfKey, generatedPasswordCost, sealKey } from '#src/wallet/keystore.ts';
@@ -27,6 +28,16 @@ const MEMBER_BALANCE = (10n ** 4n * 10n ** 18n).toString();
 const STAKE = '10';
 /** What members decide takes effect within seconds. */
 const GOVERNANCE = { voteSeconds: 86_400, delaySeconds: 0, unbondingSeconds: 60 };
+/** The first member issues; it votes like the others. */
+const ISSUER = 'member-0';
+const ISSUER_ROLES = 1 | 4;
+const CURRENCIES = [
+  ['EUR', 'Euro'],
+  ['USD', 'US Dollar'],
+  ['CNY', 'Yuan'],
+] as const;
+/** In millionths: a million of each. */
+const TOKENS = '1000000000000';
 /** Of the wallets, whose words are no secret. */
 const WALLET_PASSWORD = 'devnet';
 const readyTimeoutMs = 60_000;
@@ -117,7 +128,10 @@ async function create(dir: string, options: Options): Promise<Mark> {
   const keys = await Promise.all(
     stakes.map((_, index) => createNodeKeys(nodeDir(dir, index), null)),
   );
-  const members = stakes.map((_, index) => ({ id: `member-${index}`, name: `Member ${index}` }));
+  const members = stakes.map((_, index) => ({
+    ...{ id: `member-${index}`, name: `Member ${index}` },
+    ...(index === 0 ? { roles: ISSUER_ROLES } : {}),
+  }));
   const validators = keys.map((publicKeys, index) => {
     const account = formatAddress(addressOfKey(memberKey(index)));
     return {
@@ -145,6 +159,10 @@ async function create(dir: string, options: Options): Promise<Mark> {
       members,
       validators,
       alloc,
+      currencies: CURRENCIES.map(([currency, name]) => ({
+        ...{ currency, name, symbol: currency, issuer: ISSUER },
+        alloc: Object.fromEntries(fundedAddresses().map((address) => [address, TOKENS])),
+      })),
     },
     null,
     2,
@@ -288,14 +306,19 @@ async function isReady(url: string): Promise<boolean> {
 
 function welcome(rpc: readonly string[], dir: string): string {
   const accounts = fundedAddresses().map((address, index) => `  ${index}  ${address}`);
+  const tokens = CURRENCIES.map(
+    ([currency]) => `  ${currency}  ${formatAddress(genesisTokenAddress(currency, ISSUER))}`,
+  );
   return `
 The network is ready: ${rpc.length} validators, chain id ${CHAIN_ID}.
 
 JSON-RPC   ${rpc.join('\n           ')}
 Data       ${dir}
 
-Accounts with 1,000,000 MPB each:
+Accounts with 1,000,000 MPB, EUR, USD and CNY each:
 ${accounts.join('\n')}
+Currencies (ERC-20, six decimals; member-0 issues):
+${tokens.join('\n')}
 The members' wallets, with 10,000 MPB each:
   ${dir}/wallets/member-0 …
   (${dir}/wallets/rich is account 0)

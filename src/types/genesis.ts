@@ -10,6 +10,7 @@ import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
 import { type Json, type JsonObject, parseStrictJson } from '#src/lib/strictJson.ts';
 import type { Address } from './address.ts';
 import { allocToJson, type GenesisAccount, readAlloc } from './genesisAlloc.ts';
+import { currenciesToJson, type GenesisCurrency, readCurrencies } from './genesisCurrencies.ts';
 import { address, fields, integer, list, name, need, Stop, text, unique } from './genesisFields.ts';
 import { type Hash, hashFromBytes } from './hash.ts';
 import {
@@ -75,6 +76,7 @@ export type Genesis = {
   readonly members: readonly GenesisMember[];
   readonly validators: readonly GenesisValidator[];
   readonly alloc: ReadonlyMap<Address, GenesisAccount>;
+  readonly currencies: readonly GenesisCurrency[];
 };
 
 export type GenesisRefusal = { code: 'GENESIS' | 'JSON'; path: string; message: string };
@@ -129,7 +131,7 @@ export function genesisNetworkId(genesis: Genesis): Hash {
 
 /** The same shape as the file. */
 export function genesisToJson(genesis: Genesis): Record<string, unknown> {
-  const { config, timestamp, members, validators, alloc } = genesis;
+  const { config, timestamp, members, validators, alloc, currencies } = genesis;
   return {
     config: {
       ...config,
@@ -146,6 +148,8 @@ export function genesisToJson(genesis: Genesis): Record<string, unknown> {
       stake: validator.stake.toString(),
     })),
     alloc: allocToJson(alloc),
+    // Older networks keep their ids.
+    ...(currencies.length === 0 ? {} : { currencies: currenciesToJson(currencies) }),
   };
 }
 
@@ -185,7 +189,8 @@ export function genesisWarnings({ config, validators, members }: Genesis): strin
 // --- reading -------------------------------------------------------------------------------------
 
 function readGenesis(json: Json): Genesis {
-  const root = fields(json, '$', ['config', 'timestamp', 'members', 'validators', 'alloc']);
+  const needed = ['config', 'timestamp', 'members', 'validators', 'alloc'];
+  const root = fields(json, '$', needed, ['currencies']);
   const names = list(root, 'members', '$', 1, genesisMembersMax).map((item, at) => {
     const path = `$.members[${at}]`;
     const member = fields(item, path, ['id', 'name'], ['admin', 'roles']);
@@ -199,12 +204,14 @@ function readGenesis(json: Json): Genesis {
   unique(validators, ({ peerId }) => peerId, '$.validators', 'peerId');
   const total = validators.reduce((sum, { stake }) => sum + stake, 0n);
   if (total >= 1n << 63n) throw new Stop('$.validators', 'the stakes add up to 2^63 or more');
+  const members = names.map((item) => readMember(item, validators));
   return {
     config: readConfig(need(root, 'config', '$')),
     timestamp: Number(integer(root, 'timestamp', '$', 0n, BigInt(secondsMax))),
-    members: names.map((item) => readMember(item, validators)),
+    members,
     validators,
     alloc: readAlloc(need(root, 'alloc', '$'), total * weiPerStake),
+    currencies: readCurrencies(root.get('currencies'), members),
   };
 }
 

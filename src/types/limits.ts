@@ -42,6 +42,7 @@ export const receiptBytesMax = 4 * 1024 * 1024;
 export const genesisBytesMax = 16 * 1024 * 1024;
 export const genesisMembersMax = 1024;
 export const genesisAllocMax = 100_000;
+export const genesisCurrenciesMax = 64;
 /** Of one account. */
 export const genesisSlotsMax = 10_000;
 export const dialAddressesMax = 8;

@@ -55,6 +55,12 @@ function changed(change: (draft: Sound) => void): string {
 }
 
 const inConfig = (fields: Draft) => changed(({ config }) => Object.assign(config, fields));
+const euro = { currency: 'EUR', name: 'Euro', symbol: 'EUR', issuer: 'member-1' };
+const withEuro = (fields: Draft = {}, more: Draft[] = []) =>
+  changed((draft) => {
+    Object.assign(draft.members[1] ?? {}, { roles: 5 });
+    Object.assign(draft, { currencies: [{ ...euro, ...fields }, ...more] });
+  });
 const inTimers = (fields: Draft) => inConfig({ timers: fields });
 const inValidator = (fields: Validator, at = 1) =>
   changed(({ validators }) => Object.assign(validators[at] ?? {}, fields));
@@ -522,6 +528,50 @@ describe('a genesis is refused, with its path', () => {
       assert.ok(!verdict.ok, when);
       assert.equal(verdict.refusal.path, path);
       assert.match(verdict.refusal.message, message);
+    });
+  }
+});
+
+describe('currencies of a genesis', () => {
+  it('have an admin, and balances, in any spelling', () => {
+    const { currencies } = parsed(withEuro({ alloc: { [alice]: '0x10', [bob]: 5 } }));
+    const [one] = currencies;
+    assert.equal(one?.admin, alice.toLowerCase(), 'of the member, where none is named');
+    assert.deepEqual([...(one?.alloc.values() ?? [])].sort(), [16n, 5n]);
+    const id = genesisNetworkId(parsed(withEuro()));
+    assert.notEqual(id, genesisNetworkId(parsed(text)));
+    for (const change of [
+      { name: 'E' },
+      { symbol: 'E' },
+      { admin: bob },
+      { alloc: { [bob]: 1 } },
+    ]) {
+      assert.notEqual(id, genesisNetworkId(parsed(withEuro(change))), JSON.stringify(change));
+    }
+    const again = JSON.stringify(genesisToJson(parsed(withEuro({ alloc: { [bob]: 7 } }))));
+    const same = parsed(withEuro({ alloc: { [bob.toLowerCase()]: '0x7' } }));
+    assert.equal(genesisNetworkId(parsed(again)), genesisNetworkId(same));
+  });
+
+  const most = ((1n << 96n) - 1n).toString();
+  const rows: [when: string, json: string, path: RegExp][] = [
+    ['small letters', withEuro({ currency: 'eur' }), /\.currency$/],
+    ['a name that breaks a line', withEuro({ name: 'a\nb' }), /\.name$/],
+    ['a symbol with a space', withEuro({ symbol: 'E R' }), /\.symbol$/],
+    ['an issuer that is no member', withEuro({ issuer: 'nobody' }), /\.issuer$/],
+    ['an issuer without the role', withEuro({ issuer: 'member-2' }), /\.issuer$/],
+    ['one that stands twice', withEuro({}, [euro]), /\[1\]\.currency$/],
+    ['money of the zero address', withEuro({ alloc: { [`0x${'00'.repeat(20)}`]: 1 } }), /alloc/],
+    ['money of the system', withEuro({ alloc: { [reserved]: 1 } }), /alloc/],
+    ['money below zero', withEuro({ alloc: { [alice]: -1 } }), /alloc/],
+    ['too much money', withEuro({ alloc: { [alice]: most, [bob]: 1 } }), /alloc/],
+    ['an unknown key', withEuro({ decimals: 2 }), /\.decimals$/],
+  ];
+  for (const [when, json, path] of rows) {
+    it(`refuse ${when}`, () => {
+      const verdict = parseGenesis(json);
+      assert.ok(!verdict.ok, when);
+      assert.match(verdict.refusal.path, path);
     });
   }
 });

@@ -1,11 +1,13 @@
 /** The contracts' state at block 0: whatever a genesis says stands in their storage. */
 import { keccak256 } from '#src/crypto/keccak.ts';
 import { utf8 } from '#src/lib/bytes.ts';
+import type { Address } from '#src/types/address.ts';
 import type { Genesis } from '#src/types/genesis.ts';
 import { type Hash, hashFromBytes } from '#src/types/hash.ts';
 import { memberIdOf } from '#src/types/memberId.ts';
 import { formatIngress } from '#src/types/peerId.ts';
 import { asWei } from '#src/types/units.ts';
+import { ZERO_HASH } from '#src/types/vote.ts';
 import type { Overlay } from '../state/overlay.ts';
 import { VALIDATOR_REGISTRY } from './addresses.ts';
 import { contracts } from './contracts.ts';
@@ -14,6 +16,8 @@ import { governanceSettings } from './governance.ts';
 import { addAccount, writeMember } from './memberStore.ts';
 import { setValues } from './storage.ts';
 import { factory } from './tokens/factoryStore.ts';
+import { addressOf, makeToken } from './tokens/tokenFactory.ts';
+import { tokenAt } from './tokens/tokenStore.ts';
 import { beginSpan, putInForce, writeEpoch } from './validatorChanges.ts';
 import {
   KIND,
@@ -29,6 +33,7 @@ export function foundContracts(state: Overlay, genesis: Genesis, networkId: Hash
   for (const { address } of contracts) foundContract(state, address);
   factory.chainId.set(state, genesis.config.chainId);
   foundMembers(state, genesis);
+  foundCurrencies(state, genesis);
   foundValidators(state, genesis, networkId);
   const { voteSeconds, delaySeconds } = genesis.config.governance;
   governanceSettings.voteSeconds.set(state, BigInt(voteSeconds));
@@ -51,6 +56,28 @@ function foundMembers(state: Overlay, { members, validators, timestamp }: Genesi
       addAccount(state, operator, memberId, BigInt(roles));
     }
   }
+}
+
+/** As `createToken` and `mintWithMemo` would have done; a salt of zero. */
+function foundCurrencies(state: Overlay, { currencies }: Genesis): void {
+  for (const { issuer, alloc, ...token } of currencies) {
+    const issuerMemberId = memberIdOf(issuer);
+    const account = genesisTokenAddress(token.currency, issuer);
+    makeToken(state, account, { ...token, issuerMemberId });
+    foundContract(state, account);
+    const { balances, supplies } = tokenAt(account);
+    let total = 0n;
+    for (const [owner, available] of alloc) {
+      balances(owner).set(state, { available, held: 0n, isFrozen: false });
+      total += available;
+    }
+    supplies.set(state, { total, held: 0n });
+  }
+}
+
+/** Where a currency of a genesis is. */
+export function genesisTokenAddress(currency: string, issuer: string): Address {
+  return addressOf(currency, memberIdOf(issuer), ZERO_HASH);
 }
 
 function foundValidators(state: Overlay, genesis: Genesis, networkId: Hash): void {

@@ -4,18 +4,12 @@
  * counts in the supply like all other.
  */
 import type { Address } from '#src/types/address.ts';
+import { tokenAmountMax } from '#src/types/currency.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { StateReader } from '../../state/reader.ts';
 import type { Call } from '../contract.ts';
 import { fail, log } from './tokenAbi.ts';
-import {
-  AMOUNT_MAX,
-  checkMovement,
-  needAvailable,
-  spendAllowance,
-  tokenAt,
-  tokenOf,
-} from './tokenStore.ts';
+import { checkMovement, needAvailable, spendAllowance, tokenAt, tokenOf } from './tokenStore.ts';
 
 /** As ERC-1996 numbers them. */
 export const HOLD = {
@@ -112,7 +106,7 @@ export function holdData(state: StateReader, token: Address, operationId: Hash) 
 /** Money that is its owner's, and not available. */
 export function lock(call: Call, from: Address, value: bigint, token = call.self): void {
   const { state } = call;
-  if (value > AMOUNT_MAX) throw fail('AmountTooLarge', value, AMOUNT_MAX);
+  if (value > tokenAmountMax) throw fail('AmountTooLarge', value, tokenAmountMax);
   needAvailable(state, token, from, value);
   const { balances, supplies } = tokenAt(token);
   const own = balances(from).get(state);

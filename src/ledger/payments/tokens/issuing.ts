@@ -5,6 +5,7 @@
 import { keccak256 } from '#src/crypto/keccak.ts';
 import { utf8 } from '#src/lib/bytes.ts';
 import type { Address } from '#src/types/address.ts';
+import { tokenAmountMax } from '#src/types/currency.ts';
 import { type Hash, hashFromBytes } from '#src/types/hash.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
 import type { StateWriter } from '../../state/reader.ts';
@@ -13,7 +14,6 @@ import { memberHasRole, ROLE } from '../memberStore.ts';
 import { isAllowed, policyExists, refusalOf } from './policyStore.ts';
 import { fail, log } from './tokenAbi.ts';
 import {
-  AMOUNT_MAX,
   canReceiveMoney,
   changeSupply,
   hasRole,
@@ -76,7 +76,7 @@ export function setSupplyCap(call: Call, supplyCap: bigint): void {
   const { state, self } = call;
   const { token } = needRole(call, TOKEN_ROLE.admin);
   const { total } = token.supplies.get(state);
-  if (supplyCap > AMOUNT_MAX) throw fail('AmountTooLarge', supplyCap, AMOUNT_MAX);
+  if (supplyCap > tokenAmountMax) throw fail('AmountTooLarge', supplyCap, tokenAmountMax);
   if (supplyCap < total) throw fail('SupplyCapExceeded', total, supplyCap);
   const before = token.limits.get(state).supplyCap;
   token.limits.set(state, { supplyCap });
@@ -101,7 +101,7 @@ export function changePolicy(call: Call, transferPolicyId: bigint): void {
 /** ERC-7943: more may be frozen than there is, now or ever. */
 export function setFrozen(call: Call, account: Address, value: bigint): void {
   needRole(call, TOKEN_ROLE.compliance);
-  if (value > AMOUNT_MAX) throw fail('AmountTooLarge', value, AMOUNT_MAX);
+  if (value > tokenAmountMax) throw fail('AmountTooLarge', value, tokenAmountMax);
   writeFrozen(call, account, value);
 }
 
@@ -128,7 +128,7 @@ export function forceTransfer(call: Call, from: Address, to: Address, value: big
 export function attestReserve(call: Call, value: bigint, asOf: bigint, statement: Hash): void {
   const { state, self, now } = call;
   const { token } = needRole(call, TOKEN_ROLE.issuer);
-  if (value > AMOUNT_MAX) throw fail('AmountTooLarge', value, AMOUNT_MAX);
+  if (value > tokenAmountMax) throw fail('AmountTooLarge', value, tokenAmountMax);
   if (asOf > now) throw fail('ReserveFromTheFuture', asOf);
   token.reserve.set(state, { amount: value, asOf });
   const { total } = token.supplies.get(state);

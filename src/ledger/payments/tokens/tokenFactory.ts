@@ -6,6 +6,7 @@ import { parseAbi } from 'abitype';
 import { keccak256 } from '#src/crypto/keccak.ts';
 import { concatBytes, toHex, utf8 } from '#src/lib/bytes.ts';
 import { type Address, isReservedAddress, tokenAddress, ZERO_ADDRESS } from '#src/types/address.ts';
+import { isCurrency, isTokenName, isTokenSymbol, tokenAmountMax } from '#src/types/currency.ts';
 import { type Hash, hashToBytes } from '#src/types/hash.ts';
 import type { StateWriter } from '../../state/reader.ts';
 import { TOKEN_FACTORY } from '../addresses.ts';
@@ -16,7 +17,7 @@ import { chainIdIn, factory } from './factoryStore.ts';
 import { grantAll } from './issuing.ts';
 import { ALLOW_ALL } from './policyStore.ts';
 import { domainSeparator } from './signatures.ts';
-import { AMOUNT_MAX, isToken, tokenAt } from './tokenStore.ts';
+import { isToken, tokenAt } from './tokenStore.ts';
 
 const abi = parseAbi([
   long(
@@ -46,13 +47,8 @@ const abi = parseAbi([
 const fail = errorsOf(abi);
 const log = eventsOf(TOKEN_FACTORY, abi);
 
-const nameCharsMax = 64;
 /** Of one currency: all are told in one answer. */
 const tokensMax = 256;
-const CURRENCY = /^[A-Z]{3}$/;
-/** What a wallet, a log and a terminal can show. */
-const NAME = /^[\x20-\x7e]+$/;
-const SYMBOL = /^[A-Za-z0-9.-]{1,16}$/;
 
 export const tokenFactory = defineContract({
   name: 'TokenFactory',
@@ -64,9 +60,9 @@ export const tokenFactory = defineContract({
       run: (call, name, symbol, currency, issuerMemberId, admin, salt) => {
         const { state, sender } = call;
         needIssuer(state, sender, issuerMemberId);
-        if (name.length > nameCharsMax || !NAME.test(name)) throw fail('InvalidName', name);
-        if (!SYMBOL.test(symbol)) throw fail('InvalidSymbol', symbol);
-        if (!CURRENCY.test(currency)) throw fail('InvalidCurrency', currency);
+        if (!isTokenName(name)) throw fail('InvalidName', name);
+        if (!isTokenSymbol(symbol)) throw fail('InvalidSymbol', symbol);
+        if (!isCurrency(currency)) throw fail('InvalidCurrency', currency);
         if (admin === ZERO_ADDRESS || isReservedAddress(admin)) throw fail('InvalidAccount', admin);
         const token = addressOf(currency, issuerMemberId, salt);
         if (isToken(state, token)) throw fail('TokenExists', token);
@@ -82,7 +78,7 @@ export const tokenFactory = defineContract({
     getTokenAddress: {
       gas: 5_000n,
       run: (_, currency, issuerMemberId, salt) => {
-        if (!CURRENCY.test(currency)) throw fail('InvalidCurrency', currency);
+        if (!isCurrency(currency)) throw fail('InvalidCurrency', currency);
         return addressOf(currency, issuerMemberId, salt);
       },
     },
@@ -90,7 +86,7 @@ export const tokenFactory = defineContract({
     tokensByCurrency: {
       gas: 5_000n,
       run: ({ state }, currency) =>
-        CURRENCY.test(currency) ? valuesOf(factory.byCurrency(keyOf(currency)), state) : [],
+        isCurrency(currency) ? valuesOf(factory.byCurrency(keyOf(currency)), state) : [],
     },
   },
 });
@@ -108,7 +104,7 @@ export function makeToken(state: StateWriter, address: Address, wanted: NewToken
   const { name, symbol, currency, issuerMemberId, admin } = wanted;
   const token = tokenAt(address);
   token.head.set(state, { exists: true, paused: false, transferPolicyId: ALLOW_ALL });
-  token.limits.set(state, { supplyCap: AMOUNT_MAX });
+  token.limits.set(state, { supplyCap: tokenAmountMax });
   token.name.set(state, name);
   token.symbol.set(state, symbol);
   token.currency.set(state, currency);

@@ -7,6 +7,7 @@
  * 14 domainSeparator, 15 issuerMemberId, 16 reserve.
  */
 import { type Address, isReservedAddress, ZERO_ADDRESS } from '#src/types/address.ts';
+import { tokenAmountBits } from '#src/types/currency.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { StateReader } from '../../state/reader.ts';
 import type { Call } from '../contract.ts';
@@ -24,10 +25,7 @@ import {
 import { isAllowed, refusalOf } from './policyStore.ts';
 import { fail, log } from './tokenAbi.ts';
 
-/** 2^96 base units are 7.9 * 10^22 of a currency: an amount shares a slot with an account. */
-const AMOUNT_BITS = 96;
-export const AMOUNT_MAX = (1n << BigInt(AMOUNT_BITS)) - 1n;
-const amount = uint(AMOUNT_BITS);
+const amount = uint(tokenAmountBits);
 
 const holdKind = struct({
   head: packed({ from: address, status: uint(8), expiration: uint(48) }),
