@@ -27,7 +27,7 @@ export type Found = {
 const entriesFirst = 32;
 
 /** What one search may still look through. */
-type Budget = { entries: number };
+type Budget = { entries: number; blocks: number };
 
 export class AccountSearch {
   readonly #backend: Backend;
@@ -96,6 +96,8 @@ export class AccountSearch {
       const received = entries.filter((entry) => entry.kind === 'received');
       const [{ height } = { height: null }] = received;
       if (height === null) continue;
+      // What came before it was created, if anything, is rarely much.
+      if (budget.blocks-- <= 0) return null;
       const found = await this.slice(() => {
         const { transactions = [] } = this.#backend.blockAt(height) ?? {};
         return received
@@ -111,15 +113,21 @@ export class AccountSearch {
   /** The newest block below with transactions that the account signed. */
   async #newestSent(sender: Address, below: Height, budget: Budget): Promise<Sent | null> {
     for await (const entries of this.#blocks(sender, 'below', below, budget)) {
-      const sent = entries.filter(({ kind }) => kind === 'sent' || kind === 'self');
-      const [first] = sent;
-      if (first === undefined) continue;
-      const { height } = first;
+      const sent = entries.find((entry) => this.#isSigned(entry));
+      if (sent === undefined) continue;
+      const { height } = sent;
+      if (budget.blocks-- <= 0) throw tooMuch(this.#limits.searchBlocksMax, 'blocks');
       const own = await this.slice(() => sentIn(this.#backend.blockAt(height), sender));
       if (own.length > 0) return { height, own };
     }
     this.#assertLeft(budget);
     return null;
+  }
+
+  /** Where fees are paid, what a contract moved for somebody else cost its account none. */
+  #isSigned({ kind, fee }: HistoryEntry): boolean {
+    if (kind !== 'sent' && kind !== 'self') return false;
+    return fee > 0n || this.#backend.baseFeePerGas === 0n;
   }
 
   /** Entries by block, until there are no more or the budget is used up. */
@@ -150,14 +158,12 @@ export class AccountSearch {
   }
 
   #budget(): Budget {
-    return { entries: this.#limits.searchEntriesMax };
+    const { searchEntriesMax: entries, searchBlocksMax: blocks } = this.#limits;
+    return { entries, blocks };
   }
 
   #assertLeft({ entries }: Budget): void {
-    if (entries > 0) return;
-    const { searchEntriesMax } = this.#limits;
-    const words = `more than ${searchEntriesMax} entries of the account to look through`;
-    throw new RpcError(RPC.tooLarge, words);
+    if (entries <= 0) throw tooMuch(this.#limits.searchEntriesMax, 'entries');
   }
 }
 
@@ -180,4 +186,8 @@ function groupByHeight(entries: readonly HistoryEntry[]): HistoryEntry[][] {
 /** A proposer's fees and what genesis gave are of no transaction. */
 function isTransaction({ transactionHash }: HistoryEntry): boolean {
   return transactionHash !== null;
+}
+
+function tooMuch(max: number, what: string): RpcError {
+  return new RpcError(RPC.tooLarge, `more than ${max} ${what} of the account to look through`);
 }

@@ -80,6 +80,8 @@ export type RpcLimits = {
   readonly searchPageMax: number;
   /** What one search may look through in the histories. */
   readonly searchEntriesMax: number;
+  /** And in blocks, where only these tell. */
+  readonly searchBlocksMax: number;
   readonly syncTimeoutMs: number;
   readonly syncWaitsMax: number;
 };
@@ -146,6 +148,7 @@ export const defaultRpcLimits: RpcLimits = {
   historyEntriesMax: 1_000,
   searchPageMax: 100,
   searchEntriesMax: 20_000,
+  searchBlocksMax: 256,
   syncTimeoutMs: 20_000,
   syncWaitsMax: 2_000,
 };

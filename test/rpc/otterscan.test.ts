@@ -246,6 +246,13 @@ describe('an account', () => {
     }
     assert.ok(asked >= 14, `${asked} nonces`);
     assert.equal(await rpc.ask('ots_getTransactionBySenderAndNonce', nobody, 0), null);
+    // Its nonce counts what it made, and its coin moved; but it signs nothing, and no block is read.
+    const blockAt = rpc.backend.blockAt;
+    rpc.backend.blockAt = () => assert.fail('no block is read');
+    const none = await rpc.ask('ots_getTransactionBySenderAndNonce', at, 0);
+    assert.equal(await rpc.ask('ots_getContractCreator', nobody), null);
+    rpc.backend.blockAt = blockAt;
+    assert.equal(none, null);
   });
 
   it('that is a contract has a creator, where a transaction created it', async () => {
@@ -280,6 +287,9 @@ describe('an account', () => {
     const { error } = await busy.call('ots_searchTransactionsBefore', feeRecipient, 0, 25);
     assert.equal(error?.code, -32003);
     assert.match(error?.message ?? '', /^more than 3 entries/);
+    const few = await openChain(world.chain, { searchBlocksMax: 1 });
+    const sent = await few.call('ots_getTransactionBySenderAndNonce', bob.address, 0);
+    assert.match(sent.error?.message ?? '', /^more than 1 blocks/);
     const many = await rpc.call('ots_searchTransactionsBefore', carol.address, 0, 101);
     assert.equal(many.error?.code, -32602);
   });

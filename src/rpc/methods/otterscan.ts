@@ -259,6 +259,9 @@ async function creatorOf(
   address: Address,
   traced: (block: Block) => Promise<unknown>,
 ): Promise<unknown> {
+  const { height: head } = backend.head.header;
+  const { codeHash = EMPTY_CODE_HASH } = backend.stateAt(head)?.account(address) ?? {};
+  if (codeHash === EMPTY_CODE_HASH) return null;
   const found = await search.creation(address);
   if (found !== null) return { hash: found.hash, creator: found.sender };
   const height = firstWithCode(backend, address);
@@ -274,7 +277,6 @@ function firstWithCode(backend: Backend, address: Address): Height | null {
     return (state.account(address)?.codeHash ?? EMPTY_CODE_HASH) !== EMPTY_CODE_HASH;
   };
   const { height: head } = backend.head.header;
-  if (codeAt(head) !== true) return null;
   let low = 0n;
   let high: bigint = head;
   while (low < high) {
