@@ -464,18 +464,18 @@ describe('what eth_simulateV1 refuses', () => {
   });
 
   it('code without an end is ended, and an answer that is too long is refused', async () => {
-    const limits = { viewMs: 400, viewGasMax: 10n ** 12n, responseBytesMax: 100_000 };
-    const { world: own } = await openContracts(chain, limits);
-    const ask = (code: string) =>
-      own.call(
-        'eth_simulateV1',
-        payloadOf([{ stateOverrides: { [other]: { code } }, calls: [{ to: other }] }]),
-      );
-    const forever = await ask('0x5b5f56');
-    // A million of gas, which is what a block has for contracts, ends it before.
-    assert.equal((forever.result as Shown[])?.[0]?.calls[0]?.error?.code, -32015);
+    const blockOf = (code: string, blockOverrides: object = {}) =>
+      payloadOf([
+        { blockOverrides, stateOverrides: { [other]: { code } }, calls: [{ to: other }] },
+      ]);
+    const { world: slow } = await openContracts(chain, { viewMs: 400, viewGasMax: 10n ** 12n });
+    const forever = blockOf('0x5b5f56', { gasLimit: hex(10n ** 12n) });
+    const { error } = await slow.call('eth_simulateV1', forever);
+    assert.match(error?.message ?? '', /^execution aborted \(timeout = 400 ms\)$/);
+    const { world: short } = await openContracts(chain, { responseBytesMax: 100_000 });
     // 50,001 bytes of memory.
-    assert.equal((await ask('0x61c3515ff3')).error?.code, -32003);
+    const long = await short.call('eth_simulateV1', blockOf('0x61c3515ff3'));
+    assert.equal(long.error?.code, -32003);
   });
 
   it('counts in the quota for each of its calls', async () => {
