@@ -446,6 +446,17 @@ describe('what eth_simulateV1 refuses', () => {
     );
   });
 
+  it('accounts as no chain has them are the caller’s doing, and no fault of the node’s', async () => {
+    const most = { balance: word(2n ** 256n - 1n) };
+    const stateOverrides = { [nobody]: most, [other]: most };
+    const calls = [{ from: nobody, to: other, value: '0x1' }];
+    const [code, message] = await refusalOf([{ stateOverrides, calls }]);
+    assert.equal(code, -32000);
+    assert.match(message ?? '', /^overrides of what cannot be: an amount of wei/);
+    const alone = await callsOf(calls, {}, { stateOverrides: { [nobody]: most } });
+    assert.equal(alone[0]?.status, '0x1');
+  });
+
   it('all calls together have the gas of one view', async () => {
     const { world: small } = await openContracts(chain, { viewGasMax: 100_000n });
     const ask = (count: number) => {

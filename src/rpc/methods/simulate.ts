@@ -41,6 +41,7 @@ export function simulateMethods(
     const answer = await views.ask(request, caller);
     if (answer.t === 'blocks') return new JsonText(answer.json);
     if (answer.t === 'refused') throw refused(answer.refusal);
+    if (answer.t === 'failed') throw new RpcError(RPC.rejected, answer.reason);
     if (answer.t === 'broken') throw brokenView(log, answer.reason);
     throw new RpcError(RPC.tooLarge, 'response too large');
   };

@@ -106,6 +106,7 @@ export type BlocksAnswer =
   | { readonly t: 'blocks'; readonly json: string }
   | { readonly t: 'refused'; readonly refusal: SimulationRefusal }
   | { readonly t: 'too large' }
+  | { readonly t: 'failed'; readonly reason: string }
   | Broken;
 
 export type CallAnswer =

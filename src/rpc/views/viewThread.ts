@@ -16,7 +16,7 @@ import { EMPTY_ACCOUNT } from '#src/ledger/state/account.ts';
 import { trimSlot } from '#src/ledger/state/overlay.ts';
 import { OverriddenState } from '#src/ledger/state/overridden.ts';
 import type { StateReader } from '#src/ledger/state/reader.ts';
-import { assert } from '#src/lib/failure.ts';
+import { assert, InvariantError } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { asHeight, asWei } from '#src/types/units.ts';
@@ -47,10 +47,21 @@ port.on('message', (request: ViewRequest) => {
     (answer) => port.postMessage(answer),
     (error: unknown) => {
       const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      port.postMessage({ t: 'broken', reason } satisfies ViewAnswer);
+      const answer: ViewAnswer =
+        error instanceof InvariantError && isOverridden(request)
+          ? { t: 'failed', reason: `overrides of what cannot be: ${error.message}` }
+          : { t: 'broken', reason };
+      port.postMessage(answer);
     },
   );
 });
+
+/** Accounts as no chain has them break what holds on every chain: the caller's doing, not ours. */
+function isOverridden(request: ViewRequest): boolean {
+  if (request.kind === 'replay') return false;
+  if (request.kind !== 'blocks') return request.overrides.size > 0;
+  return request.wanted.some(({ overrides }) => overrides.size > 0);
+}
 
 async function answerTo(request: ViewRequest): Promise<ViewAnswer> {
   const asked = new AskedState();
