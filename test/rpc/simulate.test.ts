@@ -446,7 +446,7 @@ describe('what eth_simulateV1 refuses', () => {
     );
   });
 
-  it('accounts as no chain has them are the caller’s doing, and no fault of the node’s', async () => {
+  it('accounts as no chain has them are the caller’s doing, not a fault', async () => {
     const most = { balance: word(2n ** 256n - 1n) };
     const stateOverrides = { [nobody]: most, [other]: most };
     const calls = [{ from: nobody, to: other, value: '0x1' }];
