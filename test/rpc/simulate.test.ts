@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { JsonRpcProvider } from 'ethers';
+import fc from 'fast-check';
 import { decodeFunctionResult, encodeFunctionData } from 'viem';
 import { fromHex, toHex, uintToBytes } from '#src/lib/bytes.ts';
 import { type Address, formatAddress, ZERO_ADDRESS } from '#src/types/address.ts';
@@ -497,6 +498,72 @@ describe('what eth_simulateV1 refuses', () => {
     // 4,000 of the 5,000 that are there at once; the next takes more than is left.
     assert.equal((await own.call('eth_simulateV1', payloadOf([{ calls }]))).error, undefined);
     assert.equal((await own.call('eth_chainId')).error?.code, -32005);
+  });
+});
+
+describe('eth_simulateV1, asked nearly right questions', () => {
+  const junk = fc.jsonValue({ maxDepth: 1 });
+  /** Mostly left out; JSON does not know it. */
+  const rare = (arbitrary: fc.Arbitrary<unknown>) =>
+    fc.oneof({ weight: 6, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary });
+  const usual = ['0x0', '0x1', '0x5208', '0x186a0', hex(base.height + 2n), hex(baseSeconds + 9)];
+  const number = fc.oneof(
+    { weight: 12, arbitrary: fc.constantFrom<unknown>(...usual) },
+    { weight: 1, arbitrary: fc.bigInt({ min: 0n, max: 1n << 64n }).map(hex) },
+    { weight: 1, arbitrary: fc.constant(word(2n ** 256n - 1n)) },
+    { weight: 1, arbitrary: junk },
+  );
+  const registry = validatorRegistry.address;
+  const address = fc.constantFrom<unknown>(
+    ...[alice.address, bob.address, alice.address, probeAt, registry, precompile(2), nobody, null],
+  );
+  const bytes = fc.oneof(
+    fc.constantFrom('0x', dataOf('set', [1n, 2n]), dataOf('facts'), founders.bytecode),
+    fc.uint8Array({ maxLength: 40 }).map(toHex),
+  );
+  const some = <T extends Record<string, fc.Arbitrary<unknown>>>(shape: T) =>
+    fc.record(shape, { requiredKeys: [] });
+  const call = some({
+    ...{ from: address, to: address, value: rare(number), gas: rare(number), data: bytes },
+    ...{ gasPrice: rare(number), maxFeePerGas: rare(number), maxPriorityFeePerGas: rare(number) },
+    ...{ nonce: rare(number), accessList: rare(junk), authorizationList: rare(junk) },
+  });
+  const override = some({
+    ...{ balance: number, nonce: number, code: bytes, movePrecompileToAddress: rare(address) },
+    state: fc.constantFrom({}, { [word(1n)]: word(2n ** 256n - 1n) }),
+  });
+  const block = some({
+    blockOverrides: some({
+      ...{ number: rare(number), time: rare(number), gasLimit: rare(number) },
+      ...{ baseFeePerGas: rare(number), prevRandao: rare(number), feeRecipient: rare(address) },
+    }),
+    stateOverrides: fc.dictionary(
+      fc.constantFrom(nobody, probeAt, registry, alice.address, precompile(2)),
+      override,
+      { maxKeys: 2 },
+    ),
+    calls: fc.array(call, { maxLength: 3 }),
+  });
+  const item = fc.oneof({ weight: 20, arbitrary: block }, { weight: 1, arbitrary: junk });
+  const payload = fc.record({
+    ...{ validation: rare(fc.boolean()), traceTransfers: fc.boolean() },
+    ...{ returnFullTransactions: fc.boolean() },
+    blockStateCalls: fc.array(item, { minLength: 1, maxLength: 3 }),
+  });
+
+  it('answers or refuses 1,500 of them, each with a code', async () => {
+    const known = (code: number) =>
+      [-32000, -32602, -32003].includes(code) || (code <= -38010 && code >= -38026);
+    let answered = 0;
+    await fc.assert(
+      fc.asyncProperty(payload, async (asked) => {
+        const { error } = await world.call('eth_simulateV1', asked);
+        if (error === undefined) answered++;
+        else assert.ok(known(error.code), JSON.stringify([error, asked]));
+      }),
+      { numRuns: 1_500, seed: 20_28, endOnFailure: true },
+    );
+    assert.ok(answered > 200, `${answered} were answered`);
   });
 });
 
