@@ -126,12 +126,15 @@ function* assembling(
       sinceLook = 0;
     }
     if (failed.has(transaction.sender)) continue;
-    const hasRoom = lanes.take(transaction);
-    if (hasRoom && (yield* run.apply(transaction, lanes)) === null) {
+    if (!lanes.take(transaction)) failed.add(transaction.sender);
+    else if ((yield* run.apply(transaction, lanes)) === null) {
       transactions.push(transaction);
       // One that ran code may have taken as long as all the others.
       sinceLook += run.hasRunCode ? lookEvery : 1;
-    } else failed.add(transaction.sender);
+    } else {
+      lanes.giveBack(transaction);
+      failed.add(transaction.sender);
+    }
   }
   return { transactions, outcome: run.finish() };
 }

@@ -93,6 +93,19 @@ export class Lanes {
     return true;
   }
 
+  /**
+   * What took room cannot be in the block after all. It never shifted: whoever has room for its
+   * code is in the block, whatever the code does.
+   */
+  giveBack(transaction: SignedTransaction): void {
+    const bytes = bytesOf(transaction);
+    this.#change(this.#held, 1n);
+    this.#held = NO_ROOM;
+    this.#laneBytes[laneOf(transaction)] += bytes;
+    this.#bytes += bytes;
+    this.#count--;
+  }
+
   /** The turn is over: what was not used is there for the next one. */
   settle({ gasUsed, codeGas }: Pick<Applied, 'gasUsed' | 'codeGas'>): void {
     const held = this.#held;
