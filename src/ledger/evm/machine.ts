@@ -119,7 +119,9 @@ class Machine extends LeanEvm implements Watched {
       // A bug of the library's fails the transaction here as everywhere, and not the node.
       state.revertAll();
       const reason = error instanceof Error ? error.message : String(error);
-      return { ...FAILED, reason, gasUsed: gas, codeGas: smaller(gas, codeGasMax) };
+      const codeGas = smaller(gas, codeGasMax);
+      // A call gets no more than that; a creation may take the rest for its bytes.
+      return { ...FAILED, reason, gasUsed: message.to === null ? gas : codeGas, codeGas };
     } finally {
       this.observer = null;
       delete this.journal.accessList;
