@@ -8,3 +8,5 @@ export const VALIDATOR_REGISTRY = systemAddress('0002');
 export const GOVERNANCE = systemAddress('0003');
 export const TOKEN_FACTORY = systemAddress('0010');
 export const POLICY_REGISTRY = systemAddress('0011');
+export const MERCHANT_REGISTRY = systemAddress('0020');
+export const PAYMENT_ORDERS = systemAddress('0022');

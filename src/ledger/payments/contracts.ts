@@ -2,6 +2,8 @@ import type { Address } from '#src/types/address.ts';
 import { consortiumRegistry } from './consortiumRegistry.ts';
 import type { NativeContract } from './contract.ts';
 import { governance } from './governance.ts';
+import { merchantRegistry } from './orders/merchantRegistry.ts';
+import { paymentOrders } from './orders/paymentOrders.ts';
 import { paymentTokenAt } from './tokens/paymentToken.ts';
 import { policyRegistry } from './tokens/policyRegistry.ts';
 import { tokenFactory } from './tokens/tokenFactory.ts';
@@ -14,6 +16,8 @@ export const contracts: readonly NativeContract[] = [
   governance,
   tokenFactory,
   policyRegistry,
+  merchantRegistry,
+  paymentOrders,
 ];
 
 const byAddress = new Map(contracts.map((contract) => [contract.address, contract]));

@@ -9,13 +9,16 @@ import { formatIngress } from '#src/types/peerId.ts';
 import { asWei } from '#src/types/units.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
 import type { Overlay } from '../state/overlay.ts';
-import { VALIDATOR_REGISTRY } from './addresses.ts';
+import { MERCHANT_REGISTRY, PAYMENT_ORDERS, VALIDATOR_REGISTRY } from './addresses.ts';
 import { contracts } from './contracts.ts';
 import { foundContract } from './dispatch.ts';
 import { governanceSettings } from './governance.ts';
 import { addAccount, writeMember } from './memberStore.ts';
+import { merchants } from './orders/merchantStore.ts';
+import { orders } from './orders/orderStore.ts';
 import { setValues } from './storage.ts';
 import { factory } from './tokens/factoryStore.ts';
+import { domainSeparator } from './tokens/signatures.ts';
 import { addressOf, makeToken } from './tokens/tokenFactory.ts';
 import { tokenAt } from './tokens/tokenStore.ts';
 import { beginSpan, putInForce, writeEpoch } from './validatorChanges.ts';
@@ -31,7 +34,7 @@ import {
 /** The genesis was parsed, so its values are possible ones. */
 export function foundContracts(state: Overlay, genesis: Genesis, networkId: Hash): void {
   for (const { address } of contracts) foundContract(state, address);
-  factory.chainId.set(state, genesis.config.chainId);
+  foundDomains(state, genesis.config.chainId);
   foundMembers(state, genesis);
   foundCurrencies(state, genesis);
   foundValidators(state, genesis, networkId);
@@ -43,6 +46,15 @@ export function foundContracts(state: Overlay, genesis: Genesis, networkId: Hash
 /** What the validators of a genesis have at stake, in wei. */
 export function foundingStake({ validators }: Genesis): bigint {
   return validators.reduce((sum, { stake }) => sum + stake * WEI_PER_POWER, 0n);
+}
+
+/** What is signed for a contract is signed for this chain. */
+function foundDomains(state: Overlay, chainId: bigint): void {
+  factory.chainId.set(state, chainId);
+  const domain = domainSeparator('MPBP MerchantRegistry', chainId, MERCHANT_REGISTRY);
+  merchants.domainSeparator.set(state, domain);
+  const ordersDomain = domainSeparator('MPBP PaymentOrders', chainId, PAYMENT_ORDERS);
+  orders.domainSeparator.set(state, ordersDomain);
 }
 
 function foundMembers(state: Overlay, { members, validators, timestamp }: Genesis): void {

@@ -12,7 +12,12 @@ import type { Call } from './contract.ts';
 import { fail } from './memberAbi.ts';
 import { address, array, bytes32, mapping, storage, string, struct, uint } from './storage.ts';
 
-export const ROLE = { validator: 1n, verifier: 2n, issuer: 4n } as const;
+export const ROLE = {
+  ...{ validator: 1n, verifier: 2n, issuer: 4n },
+  ...{ access: 8n, channel: 16n, connection: 32n },
+} as const;
+/** Whoever stands between payer and merchant holds no money of theirs. */
+const CONDUIT_ROLES = ROLE.access | ROLE.channel | ROLE.connection;
 const VOTING_ROLES = ROLE.validator | ROLE.verifier;
 /** payments.md 2.1, rule 11: ten roles. */
 export const ROLES_ALL = (1n << 10n) - 1n;
@@ -72,6 +77,13 @@ export function isActiveMember(state: StateReader, memberId: Hash): boolean {
 export function memberHasRole(state: StateReader, memberId: Hash, role: bigint): boolean {
   const { roles } = store.members(memberId);
   return isActiveMember(state, memberId) && (roles.get(state) & role) !== 0n;
+}
+
+/** Whether this account is one of a member's that passes payments on (payments.md 1.5, R3). */
+export function isConduit(state: StateReader, account: Address): boolean {
+  const { memberId } = store.accounts(account);
+  const id = memberId.get(state);
+  return id !== ZERO_HASH && (store.members(id).roles.get(state) & CONDUIT_ROLES) !== 0n;
 }
 
 /** Its admin, or one of its accounts by name. */

@@ -3,10 +3,11 @@
  * or releases it; when its time is over anybody may release it. Held money is not available, and
  * counts in the supply like all other.
  */
-import type { Address } from '#src/types/address.ts';
+import { type Address, isReservedAddress } from '#src/types/address.ts';
 import { tokenAmountMax } from '#src/types/currency.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { StateReader } from '../../state/reader.ts';
+import { PAYMENT_ORDERS } from '../addresses.ts';
 import type { Call } from '../contract.ts';
 import { fail, log } from './tokenAbi.ts';
 import { checkMovement, needAvailable, spendAllowance, tokenAt, tokenOf } from './tokenStore.ts';
@@ -39,7 +40,9 @@ export function hold(call: Call, wanted: NewHold): void {
   const { operationId, from, to, notary, value } = wanted;
   const record = token.holds(operationId);
   if (record.head.get(state).status !== 0n) throw fail('HoldExists', operationId);
-  if (value === 0n || notary === ZERO) throw fail('InvalidHold', operationId);
+  // A contract of the system's is the notary of its own holds only.
+  const isNobody = notary === ZERO || isReservedAddress(notary);
+  if (value === 0n || isNobody) throw fail('InvalidHold', operationId);
   if (from !== sender) spendAllowance(call, from, value);
   checkMovement(state, head, { token: self, from, to, amount: value, hasMemo: true });
   const expiration = expirationOf(call, wanted);
@@ -100,7 +103,8 @@ export function holdData(state: StateReader, token: Address, operationId: Hash) 
   const record = isOfOrder ? ofOrder : holds(operationId);
   const { from, status, expiration } = record.head.get(state);
   const { to, value } = record.aim.get(state);
-  return [from, to, record.notary.get(state), value, expiration, status] as const;
+  const notary = isOfOrder ? PAYMENT_ORDERS : record.notary.get(state);
+  return [from, to, notary, value, expiration, status] as const;
 }
 
 /** Money that is its owner's, and not available. */

@@ -10,7 +10,7 @@ import { type Hash, hashFromBytes } from '#src/types/hash.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
 import type { StateWriter } from '../../state/reader.ts';
 import type { Call } from '../contract.ts';
-import { memberHasRole, ROLE } from '../memberStore.ts';
+import { isConduit, memberHasRole, ROLE } from '../memberStore.ts';
 import { isAllowed, policyExists, refusalOf } from './policyStore.ts';
 import { fail, log } from './tokenAbi.ts';
 import {
@@ -19,6 +19,7 @@ import {
   hasRole,
   move,
   needAvailable,
+  pausedSeconds,
   tokenAt,
   tokenOf,
 } from './tokenStore.ts';
@@ -47,6 +48,7 @@ export function mint(call: Call, to: Address, value: bigint, memo: Hash): void {
     throw fail('AccessControlUnauthorizedAccount', call.sender, TOKEN_ROLE.issuer);
   }
   if (!canReceiveMoney(to)) throw fail('ERC20InvalidReceiver', to);
+  if (isConduit(state, to)) throw fail('ConduitNotCredited', to);
   if (!isAllowed(state, head.transferPolicyId, to, 'mintRecipient')) {
     throw fail('ERC7943CannotReceive', to);
   }
@@ -84,9 +86,11 @@ export function setSupplyCap(call: Call, supplyCap: bigint): void {
 }
 
 export function setPaused(call: Call, paused: boolean): void {
-  const { state, self, sender } = call;
+  const { state, self, sender, now } = call;
   const { token, head } = needRole(call, paused ? TOKEN_ROLE.pause : TOKEN_ROLE.unpause);
-  token.head.set(state, { ...head, paused });
+  if (head.paused === paused) return;
+  const stood = { pausedSince: now, pausedSeconds: pausedSeconds(head, now) };
+  token.head.set(state, { ...head, paused, ...stood });
   call.emit(log(self, paused ? 'Paused' : 'Unpaused', sender));
 }
 
@@ -113,6 +117,7 @@ export function forceTransfer(call: Call, from: Address, to: Address, value: big
   const { state, self } = call;
   const { token, head } = needRole(call, TOKEN_ROLE.compliance);
   if (!canReceiveMoney(to)) throw fail('ERC20InvalidReceiver', to);
+  if (isConduit(state, to)) throw fail('ConduitNotCredited', to);
   if (!isAllowed(state, head.transferPolicyId, to, 'recipient')) {
     throw fail('ERC7943CannotReceive', to);
   }

@@ -1,6 +1,46 @@
 import { parseAbi } from 'abitype';
 import { commonErrors, errorsOf, long, templateEventsOf } from '../contract.ts';
 
+/** Also of the contracts that move tokens: a wallet shows why by their ABI. */
+export const tokenErrors = [
+  // ERC-6093, and what OpenZeppelin's contracts say
+  'error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed)',
+  'error ERC20InvalidReceiver(address receiver)',
+  'error ERC20InvalidSpender(address spender)',
+  'error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed)',
+  'error ERC2612ExpiredSignature(uint256 deadline)',
+  'error ERC2612InvalidSigner(address signer, address owner)',
+  'error AccessControlUnauthorizedAccount(address account, bytes32 neededRole)',
+  'error AccessControlBadConfirmation()',
+  'error EnforcedPause()',
+  'error ERC7943CannotSend(address account)',
+  'error ERC7943CannotReceive(address account)',
+  'error ERC7943InsufficientUnfrozenBalance(address account, uint256 amount, uint256 unfrozen)',
+  // Ours
+  'error UnknownToken(address token)',
+  'error AuthorizationNotYetValid(uint256 validAfter)',
+  'error AuthorizationExpired(uint256 validBefore)',
+  'error AuthorizationSpent(address authorizer, bytes32 nonce)',
+  'error InvalidSignature(address signer)',
+  'error CallerNotReceiver(address caller, address receiver)',
+  'error AmountTooLarge(uint256 amount, uint256 limit)',
+  'error SupplyCapExceeded(uint256 supply, uint256 supplyCap)',
+  'error ConduitNotCredited(address account)',
+  'error ReceiverRefusesSender(address receiver, address sender)',
+  'error ReceiverRefusesToken(address receiver, address token)',
+  'error MemoRequired(address receiver)',
+  'error ReferenceTooLong(uint256 length, uint256 limit)',
+  'error UnknownPolicy(uint64 policyId)',
+  'error HoldExists(bytes32 operationId)',
+  'error UnknownHold(bytes32 operationId)',
+  'error HoldNotOpen(bytes32 operationId, uint8 status)',
+  'error HoldExpired(bytes32 operationId, uint256 expiration)',
+  'error HoldTooSmall(bytes32 operationId, uint256 held, uint256 wanted)',
+  'error InvalidHold(bytes32 operationId)',
+  'error NotHoldParty(address caller)',
+  'error ReserveFromTheFuture(uint48 asOf)',
+] as const;
+
 /** PaymentToken (payments.md 2.3), in its order; then roles (as OpenZeppelin has them) and EIP-5267. */
 export const tokenAbi = parseAbi([
   // ERC-20
@@ -138,41 +178,7 @@ export const tokenAbi = parseAbi([
   'event Paused(address account)',
   'event Unpaused(address account)',
   'event TransferPolicyChanged(uint64 oldPolicyId, uint64 newPolicyId)',
-  // ERC-6093, and what OpenZeppelin's contracts say
-  'error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed)',
-  'error ERC20InvalidReceiver(address receiver)',
-  'error ERC20InvalidSpender(address spender)',
-  'error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed)',
-  'error ERC2612ExpiredSignature(uint256 deadline)',
-  'error ERC2612InvalidSigner(address signer, address owner)',
-  'error AccessControlUnauthorizedAccount(address account, bytes32 neededRole)',
-  'error AccessControlBadConfirmation()',
-  'error EnforcedPause()',
-  'error ERC7943CannotSend(address account)',
-  'error ERC7943CannotReceive(address account)',
-  'error ERC7943InsufficientUnfrozenBalance(address account, uint256 amount, uint256 unfrozen)',
-  // Ours
-  'error UnknownToken(address token)',
-  'error AuthorizationNotYetValid(uint256 validAfter)',
-  'error AuthorizationExpired(uint256 validBefore)',
-  'error AuthorizationSpent(address authorizer, bytes32 nonce)',
-  'error InvalidSignature(address signer)',
-  'error CallerNotReceiver(address caller, address receiver)',
-  'error AmountTooLarge(uint256 amount, uint256 limit)',
-  'error SupplyCapExceeded(uint256 supply, uint256 supplyCap)',
-  'error ReceiverRefusesSender(address receiver, address sender)',
-  'error ReceiverRefusesToken(address receiver, address token)',
-  'error MemoRequired(address receiver)',
-  'error ReferenceTooLong(uint256 length, uint256 limit)',
-  'error UnknownPolicy(uint64 policyId)',
-  'error HoldExists(bytes32 operationId)',
-  'error UnknownHold(bytes32 operationId)',
-  'error HoldNotOpen(bytes32 operationId, uint8 status)',
-  'error HoldExpired(bytes32 operationId, uint256 expiration)',
-  'error HoldTooSmall(bytes32 operationId, uint256 held, uint256 wanted)',
-  'error InvalidHold(bytes32 operationId)',
-  'error NotHoldParty(address caller)',
-  'error ReserveFromTheFuture(uint48 asOf)',
+  ...tokenErrors,
   ...commonErrors,
 ]);
 

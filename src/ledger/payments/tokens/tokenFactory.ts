@@ -103,7 +103,8 @@ export type NewToken = {
 export function makeToken(state: StateWriter, address: Address, wanted: NewToken): void {
   const { name, symbol, currency, issuerMemberId, admin } = wanted;
   const token = tokenAt(address);
-  token.head.set(state, { exists: true, paused: false, transferPolicyId: ALLOW_ALL });
+  const stood = { paused: false, pausedSince: 0n, pausedSeconds: 0n };
+  token.head.set(state, { exists: true, transferPolicyId: ALLOW_ALL, ...stood });
   token.limits.set(state, { supplyCap: tokenAmountMax });
   token.name.set(state, name);
   token.symbol.set(state, symbol);

@@ -11,6 +11,7 @@ import { tokenAmountBits } from '#src/types/currency.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { StateReader } from '../../state/reader.ts';
 import type { Call } from '../contract.ts';
+import { isConduit } from '../memberStore.ts';
 import {
   address,
   bool,
@@ -35,7 +36,11 @@ const holdKind = struct({
 });
 
 export const tokenAt = storages({
-  head: packed({ exists: bool, paused: bool, transferPolicyId: uint(64) }),
+  head: packed({
+    ...{ exists: bool, paused: bool, transferPolicyId: uint(64) },
+    /** While it is paused; and seconds of pauses before: clocks of orders stand still meanwhile. */
+    ...{ pausedSince: uint(48), pausedSeconds: uint(64) },
+  }),
   supplies: packed({ total: amount, held: amount }),
   limits: packed({ supplyCap: amount }),
   balances: mapping(address, packed({ available: amount, held: amount, isFrozen: bool })),
@@ -59,7 +64,7 @@ export const tokenAt = storages({
 });
 
 export type Token = ReturnType<typeof tokenAt>;
-export type Head = { readonly paused: boolean; readonly transferPolicyId: bigint };
+export type Head = ReturnType<Token['head']['get']>;
 
 /** The token that is called, which has been made. */
 export function tokenOf({ state, self }: { state: StateReader; self: Address }) {
@@ -67,6 +72,11 @@ export function tokenOf({ state, self }: { state: StateReader; self: Address }) 
   const head = token.head.get(state);
   if (!head.exists) throw fail('UnknownToken', self);
   return { token, head };
+}
+
+/** Seconds in which the token stood still, up to now. */
+export function pausedSeconds({ paused, pausedSince, pausedSeconds: before }: Head, now: bigint) {
+  return paused ? before + now - pausedSince : before;
 }
 
 export function isToken(state: StateReader, account: Address): boolean {
@@ -80,15 +90,25 @@ export type Movement = {
   readonly amount: bigint;
   /** Whether the receiver can tell what it is for. */
   readonly hasMemo: boolean;
+  /** A fee of an order's: the only money of others that whoever stands between them may get. */
+  readonly isFee?: boolean;
 };
 
 /** Whether it may move, in the order of the checks; balances aside. */
 export function checkMovement(state: StateReader, head: Head, movement: Movement): void {
-  const { token, from, to, hasMemo } = movement;
+  const { from } = movement;
   if (head.paused) throw fail('EnforcedPause');
-  if (!canReceiveMoney(to)) throw fail('ERC20InvalidReceiver', to);
   const { transferPolicyId } = head;
   if (!isAllowed(state, transferPolicyId, from, 'sender')) throw fail('ERC7943CannotSend', from);
+  checkReceiver(state, head, movement);
+}
+
+/** The half of it that is about who receives: what is held was promised already. */
+export function checkReceiver(state: StateReader, head: Head, movement: Movement): void {
+  const { token, from, to, hasMemo, isFee = false } = movement;
+  if (!canReceiveMoney(to)) throw fail('ERC20InvalidReceiver', to);
+  if (!isFee && isConduit(state, to)) throw fail('ConduitNotCredited', to);
+  const { transferPolicyId } = head;
   if (!isAllowed(state, transferPolicyId, to, 'recipient')) {
     throw fail('ERC7943CannotReceive', to);
   }

@@ -1,0 +1,180 @@
+/**
+ * How an order's money moves: from the payer to the merchant's settlement account and to the
+ * receivers of its fees, each in one step (payments.md 1.5, R2 and R3). A fee that its receiver
+ * cannot get is parked, so that it holds up nobody else.
+ */
+import type { Address } from '#src/types/address.ts';
+import { tokenAmountMax } from '#src/types/currency.ts';
+import type { Hash } from '#src/types/hash.ts';
+import { ZERO_HASH } from '#src/types/vote.ts';
+import { PAYMENT_ORDERS } from '../addresses.ts';
+import { type Call, Revert } from '../contract.ts';
+import { HOLD } from '../tokens/holds.ts';
+import { fail as tokenFail, log as tokenLog } from '../tokens/tokenAbi.ts';
+import { checkReceiver, move, needAvailable, tokenAt } from '../tokens/tokenStore.ts';
+import { type Fee, feesOf } from './merchantStore.ts';
+import { fail, log } from './orderAbi.ts';
+import { type OrderRecord, orders } from './orderStore.ts';
+
+const BPS = 10_000n;
+
+/** What of this much each receiver gets; what is fixed is taken once. Rounded for the merchant. */
+export function feesFor(
+  fees: readonly Fee[],
+  gross: bigint,
+  isFirst: boolean,
+): readonly { readonly fee: Fee; readonly amount: bigint }[] {
+  return fees
+    .map((fee) => ({ fee, amount: (gross * fee.bps) / BPS + (isFirst ? fee.fixedAmount : 0n) }))
+    .filter(({ amount }) => amount > 0n);
+}
+
+export type Capture = {
+  readonly id: Hash;
+  readonly record: OrderRecord;
+  readonly from: Address;
+  readonly gross: bigint;
+  readonly isFirst: boolean;
+  /** Of what is held for the order; else of what is available. */
+  readonly isHeld: boolean;
+};
+
+/** Pays the merchant net and the fees; the sum is exactly what was captured. */
+export function settle(call: Call, capture: Capture): void {
+  const { state } = call;
+  const { id, record, from, gross, isFirst, isHeld } = capture;
+  const { token } = record.money.get(state);
+  const { account: settlement } = record.settlement.get(state);
+  const { fees: list, maxFeeBps } = record.head.get(state);
+  const shares = feesFor(feesOf(state, list), gross, isFirst);
+  const fees = shares.reduce((sum, { amount }) => sum + amount, 0n);
+  const limit = (gross * maxFeeBps) / BPS;
+  if (fees > limit) throw fail('FeesAboveLimit', id, fees, limit);
+  const net = gross - fees;
+  const pay = isHeld ? payHeld : move;
+  const head = movingToken(call, token);
+  const toMerchant = { token, from, to: settlement, amount: net, hasMemo: true };
+  checkReceiver(state, head, toMerchant);
+  if (net > 0n) pay(call, toMerchant);
+  const merchantId = record.merchantId.get(state);
+  call.emit(log('OrderCaptured', id, merchantId, settlement, gross, net, fees));
+  for (const { fee, amount } of shares) {
+    const toReceiver = { token, from, to: fee.receiver, amount, hasMemo: true, isFee: true };
+    if (canPay(() => checkReceiver(state, head, toReceiver))) {
+      pay(call, toReceiver);
+      call.emit(log('FeePaid', id, fee.receiver, fee.kind, amount));
+    } else {
+      pay(call, { ...toReceiver, to: PAYMENT_ORDERS });
+      const parked = orders.parked(id)(fee.receiver);
+      parked.set(state, parked.get(state) + amount);
+      call.emit(log('FeeParked', id, fee.receiver, fee.kind, amount));
+    }
+  }
+}
+
+function movingToken({ state }: Call, token: Address) {
+  const head = tokenAt(token).head.get(state);
+  if (head.paused) throw tokenFail('EnforcedPause');
+  return head;
+}
+
+function canPay(check: () => void): boolean {
+  try {
+    check();
+    return true;
+  } catch (error) {
+    if (error instanceof Revert) return false;
+    throw error;
+  }
+}
+
+type Payment = { token: Address; from: Address; to: Address; amount: bigint; hasMemo: boolean };
+
+/** Of what is held; the supply that is held falls with it. */
+function payHeld(call: Call, { token, from, to, amount }: Payment): void {
+  const { state } = call;
+  const { balances, supplies } = tokenAt(token);
+  const giver = balances(from).get(state);
+  balances(from).set(state, { ...giver, held: giver.held - amount });
+  const taker = balances(to).get(state);
+  balances(to).set(state, { ...taker, available: taker.available + amount });
+  const sums = supplies.get(state);
+  supplies.set(state, { ...sums, held: sums.held - amount });
+  call.emit(tokenLog(token, 'Transfer', from, to, amount));
+  const escrowed = orders.escrowed(token);
+  escrowed.set(state, escrowed.get(state) - amount);
+}
+
+export type OrderHold = {
+  readonly id: Hash;
+  readonly token: Address;
+  readonly from: Address;
+  readonly to: Address;
+  readonly amount: bigint;
+  readonly expiration: bigint;
+};
+
+/** ERC-1996, with this contract as notary: in the payer's own account. */
+export function holdFor(call: Call, hold: OrderHold): void {
+  const { state } = call;
+  const { id, token, from, to, amount, expiration } = hold;
+  if (amount > tokenAmountMax) throw fail('InvalidTerms', id, 'amount');
+  needAvailable(state, token, from, amount);
+  const { balances, supplies, orderHolds } = tokenAt(token);
+  const own = balances(from).get(state);
+  const { available, held } = own;
+  balances(from).set(state, { ...own, available: available - amount, held: held + amount });
+  const sums = supplies.get(state);
+  supplies.set(state, { ...sums, held: sums.held + amount });
+  const record = orderHolds(id);
+  record.head.set(state, { from, status: HOLD.ordered, expiration });
+  record.aim.set(state, { to, value: amount });
+  const escrowed = orders.escrowed(token);
+  escrowed.set(state, escrowed.get(state) + amount);
+  const parties = [from, to, PAYMENT_ORDERS] as const;
+  call.emit(tokenLog(token, 'HoldCreated', PAYMENT_ORDERS, id, ...parties, amount, expiration));
+}
+
+/** The rest is its owner's again; the hold is over. */
+export function endHold(
+  call: Call,
+  { id, token, rest, captured }: { id: Hash; token: Address; rest: bigint; captured: bigint },
+  isLate: boolean,
+): void {
+  const { state } = call;
+  const { balances, supplies, orderHolds } = tokenAt(token);
+  const record = orderHolds(id);
+  const { from, expiration } = record.head.get(state);
+  if (rest > 0n) {
+    const own = balances(from).get(state);
+    const { available, held } = own;
+    balances(from).set(state, { ...own, available: available + rest, held: held - rest });
+    const sums = supplies.get(state);
+    supplies.set(state, { ...sums, held: sums.held - rest });
+    const escrowed = orders.escrowed(token);
+    escrowed.set(state, escrowed.get(state) - rest);
+  }
+  const released = isLate ? HOLD.releasedOnExpiration : HOLD.releasedByNotary;
+  const status = captured > 0n ? HOLD.executed : released;
+  record.head.set(state, { from, status, expiration });
+  const { value } = record.aim.get(state);
+  if (captured > 0n) {
+    const amounts = [PAYMENT_ORDERS, value, captured] as const;
+    call.emit(tokenLog(token, 'HoldExecuted', PAYMENT_ORDERS, id, ...amounts));
+  } else call.emit(tokenLog(token, 'HoldReleased', PAYMENT_ORDERS, id, status));
+}
+
+/** What waited for its receiver, once it can be paid. */
+export function claimParked(call: Call, id: Hash, receiver: Address): void {
+  const { state } = call;
+  const parked = orders.parked(id)(receiver);
+  const amount = parked.get(state);
+  if (amount === 0n) throw fail('NothingParked', id, receiver);
+  const { token } = orders.orders(id).money.get(state);
+  const from = PAYMENT_ORDERS;
+  const movement = { token, from, to: receiver, amount, hasMemo: true, isFee: true };
+  checkReceiver(state, movingToken(call, token), movement);
+  parked.set(state, 0n);
+  move(call, movement);
+  call.emit(log('FeePaid', id, receiver, ZERO_HASH, amount));
+}
