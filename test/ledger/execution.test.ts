@@ -253,7 +253,7 @@ describe('execution', () => {
     },
     {
       when: 'it pays a system contract that is not there yet',
-      transaction: from(alice, { nonce: 5n, to: `0x4d5042${'00'.repeat(16)}22` as Address }),
+      transaction: from(alice, { nonce: 5n, to: `0x4d5042${'00'.repeat(16)}99` as Address }),
       code: 'ADDRESS_RESERVED',
     },
     {

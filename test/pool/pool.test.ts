@@ -63,7 +63,7 @@ function pay(
   return payment(from, { nonce, maxFeePerGas: asWei(20n), ...fields });
 }
 
-const reserved = `0x4d5042${'00'.repeat(16)}22` as Address;
+const reserved = `0x4d5042${'00'.repeat(16)}99` as Address;
 
 /** In the order of the checks: each row is wrong in this way and in all the later ones. */
 const refusals: {

@@ -34,7 +34,7 @@ const [alice, bob, carol, dora] = people as [Person, Person, Person, Person];
 const nobody = `0x${'ab'.repeat(20)}` as Address;
 const elsewhere = `0x${'cd'.repeat(20)}` as Address;
 /** Reserved, and no contract is there. */
-const reserved = `0x4d5042${'00'.repeat(16)}22` as Address;
+const reserved = `0x4d5042${'00'.repeat(16)}99` as Address;
 
 /** Where a mapping at `position` keeps the value of `key`. */
 const mapped = (key: bigint, position: bigint) =>
