@@ -88,7 +88,7 @@ const refusals: {
     when: '89: it pays a reserved address',
     fields: { to: reserved, gasLimit: asGas(2_000_000n), nonce: 4n },
     refusal: { code: 'ADDRESS_RESERVED', address: reserved },
-    text: /^0x4D5042.*0022 is reserved/i,
+    text: /^0x4D5042.*0099 is reserved/i,
   },
   {
     when: '87: its gas limit is over the block’s',
