@@ -11,7 +11,7 @@ import { asHeight, type Height } from '#src/types/units.ts';
 import type { Caller } from './access/access.ts';
 import type { Backend, Location } from './backend.ts';
 import { unitsPerMs } from './dispatch.ts';
-import { RPC, RpcError } from './errors.ts';
+import { limitExceeded, RPC, RpcError } from './errors.ts';
 import type { RpcLimits } from './limits.ts';
 import { longSearches } from './turns.ts';
 
@@ -33,17 +33,23 @@ export class AccountSearch {
   readonly #backend: Backend;
   readonly #limits: RpcLimits;
   readonly #caller: Caller;
+  readonly #endMs: number;
 
   constructor(backend: Backend, limits: RpcLimits, caller: Caller) {
     this.#backend = backend;
     this.#limits = limits;
     this.#caller = caller;
+    this.#endMs = performance.now() + limits.searchMs;
   }
 
-  /** Work on one block, in a turn of its own. */
+  /**
+   * Work on one block, in a turn of its own. A quota is looked at before a search begins only: what
+   * began together would go on for minutes.
+   */
   async slice<T>(work: () => T): Promise<T> {
     await longSearches.next();
     const startMs = performance.now();
+    if (startMs > this.#endMs) throw limitExceeded('the search takes too long: ask for less');
     try {
       return work();
     } finally {

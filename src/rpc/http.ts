@@ -161,7 +161,6 @@ function readBody(
   });
 }
 
-/** Null: nothing to say, with the status that means it. One write where the text is short. */
 /** An answer, which may be long: counted until it is sent. */
 function give({ unread }: DoorOptions, response: ServerResponse, text: string | null): void {
   if (text !== null && !response.destroyed) {
@@ -173,6 +172,7 @@ function give({ unread }: DoorOptions, response: ServerResponse, text: string | 
   respond(response, 200, text);
 }
 
+/** Null: nothing to say, with the status that means it. One write where the text is short. */
 function respond(response: ServerResponse, status: number, text: string | null): void {
   if (response.destroyed) return;
   if (text === null) {

@@ -82,6 +82,8 @@ export type RpcLimits = {
   readonly searchEntriesMax: number;
   /** And in blocks, where only these tell. */
   readonly searchBlocksMax: number;
+  /** How long it may take, with its waits for others that search. */
+  readonly searchMs: number;
   readonly syncTimeoutMs: number;
   readonly syncWaitsMax: number;
 };
@@ -149,6 +151,7 @@ export const defaultRpcLimits: RpcLimits = {
   searchPageMax: 100,
   searchEntriesMax: 20_000,
   searchBlocksMax: 256,
+  searchMs: 5_000,
   syncTimeoutMs: 20_000,
   syncWaitsMax: 2_000,
 };

@@ -287,6 +287,18 @@ describe('an account', () => {
     const { error } = await busy.call('ots_searchTransactionsBefore', feeRecipient, 0, 25);
     assert.equal(error?.code, -32003);
     assert.match(error?.message ?? '', /^more than 3 entries/);
+    const hasty = await openChain(world.chain, { searchMs: 0 });
+    for (const asked of [
+      ['Before', 0],
+      ['After', 1],
+    ]) {
+      const name = `ots_searchTransactions${asked[0]}`;
+      const late = await hasty.call(name, carol.address, asked[1], 25);
+      assert.deepEqual(
+        [late.error?.code, late.error?.message],
+        [-32005, 'the search takes too long: ask for less'],
+      );
+    }
     const few = await openChain(world.chain, { searchBlocksMax: 1 });
     const sent = await few.call('ots_getTransactionBySenderAndNonce', bob.address, 0);
     assert.match(sent.error?.message ?? '', /^more than 1 blocks/);
