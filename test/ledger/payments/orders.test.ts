@@ -282,6 +282,7 @@ describe('an order', () => {
     ['a mode that is none', 'InvalidTerms', { captureMode: 2n }],
     ['a deadline that is over', 'InvalidTerms', { payBy: 1n }],
     ['deadlines in another order', 'InvalidTerms', { captureBy: 1n }],
+    ['a deadline that 48 bits can just hold', 'InvalidTerms', { refundBy: (1n << 48n) - 1n }],
     ['a token that is none', 'UnknownToken', { token: ann.address }],
     ['a channel that is none', 'UnknownChannel', { channelId: word('CARD') }],
     ['a merchant that is none', 'MerchantNotActive', { merchantId: word('nobody') }],

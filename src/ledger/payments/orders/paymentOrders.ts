@@ -37,6 +37,8 @@ import {
 } from './orderStore.ts';
 
 const BPS = 10_000n;
+/** Ten years: longer is a slip of the pen, and far from where 48 bits of seconds end. */
+const spanSecondsMax = 315_360_000n;
 
 export const paymentOrders = defineContract({
   name: 'PaymentOrders',
@@ -219,7 +221,8 @@ function flawOf({ amount, captureMode, payBy, captureBy, refundBy }: OrderTerms,
   if (amount === 0n || amount > tokenAmountMax) return 'amount';
   if (captureMode > CAPTURE.authorize) return 'captureMode';
   if (payBy <= now) return 'payBy is over';
-  return payBy <= captureBy && captureBy <= refundBy ? null : 'deadlines out of order';
+  if (payBy > captureBy || captureBy > refundBy) return 'deadlines out of order';
+  return refundBy - now > spanSecondsMax ? 'deadlines too far away' : null;
 }
 
 function route(call: Call, record: OrderRecord, id: Hash, acquirerId: Hash, screening: Hash) {
