@@ -10,3 +10,4 @@ export const TOKEN_FACTORY = systemAddress('0010');
 export const POLICY_REGISTRY = systemAddress('0011');
 export const MERCHANT_REGISTRY = systemAddress('0020');
 export const PAYMENT_ORDERS = systemAddress('0022');
+export const PAYOUTS = systemAddress('0024');

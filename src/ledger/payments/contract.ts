@@ -66,12 +66,15 @@ export type Call = Omit<View, 'state'> & {
 
 /** A function that took everything back; its data is an error of the ABI. */
 export class Revert extends Error {
+  /** Of the ABI. */
+  readonly error: string;
   readonly data: Uint8Array;
-  constructor(reason: string, data: Uint8Array) {
+  constructor(error: string, reason: string, data: Uint8Array) {
     const { stackTraceLimit } = Error;
     Error.stackTraceLimit = 0;
     super(reason);
     Error.stackTraceLimit = stackTraceLimit;
+    this.error = error;
     this.data = data;
   }
 }
@@ -234,7 +237,7 @@ export function errorsOf<const A extends Abi>(
     assert(error !== undefined, `error ${name} is in the ABI`);
     const all = values as readonly unknown[];
     const reason = `${name}(${all.map(spell).join(', ')})`;
-    return new Revert(reason, concatBytes(bytesOf(error.selector), error.codec.encode(all)));
+    return new Revert(name, reason, concatBytes(bytesOf(error.selector), error.codec.encode(all)));
   };
 }
 

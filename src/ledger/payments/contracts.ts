@@ -4,6 +4,7 @@ import type { NativeContract } from './contract.ts';
 import { governance } from './governance.ts';
 import { merchantRegistry } from './orders/merchantRegistry.ts';
 import { paymentOrders } from './orders/paymentOrders.ts';
+import { payouts } from './payouts.ts';
 import { paymentTokenAt } from './tokens/paymentToken.ts';
 import { policyRegistry } from './tokens/policyRegistry.ts';
 import { tokenFactory } from './tokens/tokenFactory.ts';
@@ -18,6 +19,7 @@ export const contracts: readonly NativeContract[] = [
   policyRegistry,
   merchantRegistry,
   paymentOrders,
+  payouts,
 ];
 
 const byAddress = new Map(contracts.map((contract) => [contract.address, contract]));

@@ -9,13 +9,14 @@ import { formatIngress } from '#src/types/peerId.ts';
 import { asWei } from '#src/types/units.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
 import type { Overlay } from '../state/overlay.ts';
-import { MERCHANT_REGISTRY, PAYMENT_ORDERS, VALIDATOR_REGISTRY } from './addresses.ts';
+import { MERCHANT_REGISTRY, PAYMENT_ORDERS, PAYOUTS, VALIDATOR_REGISTRY } from './addresses.ts';
 import { contracts } from './contracts.ts';
 import { foundContract } from './dispatch.ts';
 import { governanceSettings } from './governance.ts';
 import { addAccount, writeMember } from './memberStore.ts';
 import { merchants } from './orders/merchantStore.ts';
 import { orders } from './orders/orderStore.ts';
+import { PAYOUTS_NAME, payoutStore } from './payouts.ts';
 import { setValues } from './storage.ts';
 import { factory } from './tokens/factoryStore.ts';
 import { domainSeparator } from './tokens/signatures.ts';
@@ -55,6 +56,8 @@ function foundDomains(state: Overlay, chainId: bigint): void {
   merchants.domainSeparator.set(state, domain);
   const ordersDomain = domainSeparator('MPBP PaymentOrders', chainId, PAYMENT_ORDERS);
   orders.domainSeparator.set(state, ordersDomain);
+  const payoutsDomain = domainSeparator(PAYOUTS_NAME, chainId, PAYOUTS);
+  payoutStore.domainSeparator.set(state, payoutsDomain);
 }
 
 function foundMembers(state: Overlay, { members, validators, timestamp }: Genesis): void {

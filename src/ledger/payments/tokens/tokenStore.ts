@@ -6,7 +6,12 @@
  * 7 authorizations, 8 holds, 9 orderHolds, 10 roles, 11 name, 12 symbol, 13 currency,
  * 14 domainSeparator, 15 issuerMemberId, 16 reserve.
  */
-import { type Address, isReservedAddress, ZERO_ADDRESS } from '#src/types/address.ts';
+import {
+  type Address,
+  isReservedAddress,
+  isTokenAddress,
+  ZERO_ADDRESS,
+} from '#src/types/address.ts';
 import { tokenAmountBits } from '#src/types/currency.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { StateReader } from '../../state/reader.ts';
@@ -65,6 +70,7 @@ export const tokenAt = storages({
 
 export type Token = ReturnType<typeof tokenAt>;
 export type Head = ReturnType<Token['head']['get']>;
+type Balance = ReturnType<ReturnType<Token['balances']>['get']>;
 
 /** The token that is called, which has been made. */
 export function tokenOf({ state, self }: { state: StateReader; self: Address }) {
@@ -79,8 +85,16 @@ export function pausedSeconds({ paused, pausedSince, pausedSeconds: before }: He
   return paused ? before + now - pausedSince : before;
 }
 
+/** Of a token that another contract of the system moves; refuses what is none. */
+export function headOf(state: StateReader, account: Address): Head {
+  const head = isTokenAddress(account) ? tokenAt(account).head.get(state) : null;
+  if (head === null || !head.exists) throw fail('UnknownToken', account);
+  return head;
+}
+
+/** Whoever deploys a contract chooses what stands in its storage: the address has to be a token's. */
 export function isToken(state: StateReader, account: Address): boolean {
-  return tokenAt(account).head.get(state).exists;
+  return isTokenAddress(account) && tokenAt(account).head.get(state).exists;
 }
 
 export type Movement = {
@@ -96,11 +110,15 @@ export type Movement = {
 
 /** Whether it may move, in the order of the checks; balances aside. */
 export function checkMovement(state: StateReader, head: Head, movement: Movement): void {
-  const { from } = movement;
-  if (head.paused) throw fail('EnforcedPause');
-  const { transferPolicyId } = head;
-  if (!isAllowed(state, transferPolicyId, from, 'sender')) throw fail('ERC7943CannotSend', from);
+  checkSender(state, head, movement.from);
   checkReceiver(state, head, movement);
+}
+
+/** The half of it that is about the token and who sends: the same for all that it pays at once. */
+export function checkSender(state: StateReader, head: Head, from: Address): void {
+  const { paused, transferPolicyId } = head;
+  if (paused) throw fail('EnforcedPause');
+  if (!isAllowed(state, transferPolicyId, from, 'sender')) throw fail('ERC7943CannotSend', from);
 }
 
 /** The half of it that is about who receives: what is held was promised already. */
@@ -125,17 +143,55 @@ export function canReceiveMoney(account: Address): boolean {
 
 /** One debit, one credit, one `Transfer`. What was checked before. */
 export function move(call: Call, { token, from, to, amount: value }: Movement): void {
-  const { balances } = tokenAt(token);
-  const { state } = call;
-  const giver = balances(from).get(state);
-  needAvailable(state, token, from, value);
-  if (from !== to) {
-    balances(from).set(state, { ...giver, available: giver.available - value });
-    const taker = balances(to).get(state);
-    // Below the supply, and so below what an amount can be.
-    balances(to).set(state, { ...taker, available: taker.available + value });
+  const purse = new Purse(call, token, from);
+  purse.pay(to, value);
+  purse.close();
+}
+
+/**
+ * The money of an account that pays one or many: its balance is read once, and written once by
+ * `close`. In between nothing else may touch it.
+ */
+export class Purse {
+  readonly #call: Call;
+  readonly #token: Address;
+  readonly #from: Address;
+  readonly #balances: Token['balances'];
+  readonly #before: Balance;
+  readonly #frozen: bigint;
+  #available: bigint;
+
+  constructor(call: Call, token: Address, from: Address) {
+    this.#call = call;
+    this.#token = token;
+    this.#from = from;
+    this.#balances = tokenAt(token).balances;
+    this.#before = this.#balances(from).get(call.state);
+    const { available, isFrozen } = this.#before;
+    this.#available = available;
+    this.#frozen = isFrozen ? tokenAt(token).frozen(from).get(call.state) : 0n;
   }
-  call.emit(log(token, 'Transfer', from, to, value));
+
+  /** Changes nothing where there is not enough. */
+  pay(to: Address, value: bigint): void {
+    const from = this.#from;
+    needFree(from, this.#available, this.#frozen, value);
+    if (to !== from) {
+      this.#available -= value;
+      const { state } = this.#call;
+      const balance = this.#balances(to);
+      const taker = balance.get(state);
+      // Below the supply, and so below what an amount can be.
+      balance.set(state, { ...taker, available: taker.available + value });
+    }
+    this.#call.emit(log(this.#token, 'Transfer', from, to, value));
+  }
+
+  close(): void {
+    const available = this.#available;
+    if (available === this.#before.available) return;
+    this.#balances(this.#from).set(this.#call.state, { ...this.#before, available });
+  }
 }
 
 /** Available money that is not frozen. */
@@ -146,9 +202,12 @@ export function needAvailable(
   value: bigint,
 ): void {
   const { available, isFrozen } = tokenAt(token).balances(account).get(state);
+  needFree(account, available, isFrozen ? tokenAt(token).frozen(account).get(state) : 0n, value);
+}
+
+function needFree(account: Address, available: bigint, frozen: bigint, value: bigint): void {
   if (value > available) throw fail('ERC20InsufficientBalance', account, available, value);
-  if (!isFrozen) return;
-  const free = unfrozenOf(state, token, account);
+  const free = available > frozen ? available - frozen : 0n;
   if (value > free) throw fail('ERC7943InsufficientUnfrozenBalance', account, value, free);
 }
 
