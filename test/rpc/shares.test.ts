@@ -174,6 +174,20 @@ describe('threads for views go to callers by turns', () => {
     assert.deepEqual([shift(), shift(), shift()], ['a4', 'b3', undefined]);
     assert.ok(queue.isEmpty);
   });
+
+  it('and who has a key is not behind all the addresses that ask', () => {
+    const strangers = Array.from({ length: 40 }, (_, at): Caller => {
+      return { ...free, name: `${at}`, hasKey: false, allows: () => true };
+    });
+    const till: Caller = { ...free, name: 'till', allows: () => true };
+    const queue = new ViewQueue<string>(defaultRpcLimits);
+    for (const stranger of strangers) queue.push(stranger, stranger.name);
+    const shift = () => queue.shift(() => 0);
+    assert.equal(shift(), '0');
+    for (const item of ['till 1', 'till 2']) queue.push(till, item);
+    const order = [shift(), shift(), shift(), shift(), shift()];
+    assert.deepEqual(order, ['till 1', '1', 'till 2', '2', '3']);
+  });
 });
 
 describe('answers that nobody reads', () => {

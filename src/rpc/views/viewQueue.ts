@@ -4,7 +4,8 @@ import { Shares } from '../shares.ts';
 
 /**
  * What waits for a thread, by caller. Threads go to callers by turns, so that whoever asks for a
- * hundred views waits for them, and not whoever asks after that for one.
+ * hundred views waits for them, and not whoever asks after that for one. Every other turn is for
+ * those with a key, where one waits: addresses without one are as many as somebody wants.
  */
 export class ViewQueue<T> {
   readonly #shares: Shares;
@@ -12,6 +13,7 @@ export class ViewQueue<T> {
   readonly #callerThreadsMax: number;
   /** The caller whose turn is next first. */
   readonly #waiting = new Map<Caller, T[]>();
+  #wasAnonymous = false;
 
   constructor(limits: RpcLimits) {
     this.#shares = new Shares('calls that wait for a thread', limits.viewsWaitingMax, limits);
@@ -34,10 +36,13 @@ export class ViewQueue<T> {
   shift(threadsOf: (caller: Caller) => number): T | undefined {
     const callers = [...this.#waiting.keys()];
     const isModest = (caller: Caller) => threadsOf(caller) < this.#callerThreadsMax;
-    const caller = callers.find(isModest) ?? callers[0];
+    const modest = callers.filter(isModest);
+    const next = modest.length > 0 ? modest : callers;
+    const caller = (this.#wasAnonymous ? next.find(({ hasKey }) => hasKey) : undefined) ?? next[0];
     const own = caller === undefined ? undefined : this.#waiting.get(caller);
     const item = own?.shift();
     if (caller === undefined || own === undefined || item === undefined) return undefined;
+    this.#wasAnonymous = !caller.hasKey;
     this.#shares.give(caller);
     this.#waiting.delete(caller);
     if (own.length > 0) this.#waiting.set(caller, own);
