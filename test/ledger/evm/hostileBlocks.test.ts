@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { it, mock } from 'node:test';
 import { EVM } from '@ethereumjs/evm';
+import { simulateBlocks } from '#src/ledger/evm/simulateBlocks.ts';
 import { assembleBlock, type BlockContext, executeBlock } from '#src/ledger/execute.ts';
 import { replayTransactions } from '#src/ledger/replayTransactions.ts';
-import { blockGasLimit, type LedgerRules } from '#src/ledger/rules.ts';
+import { type Applied, blockGasLimit, type LedgerRules } from '#src/ledger/rules.ts';
 import { EMPTY_ACCOUNT } from '#src/ledger/state/account.ts';
 import { Overlay } from '#src/ledger/state/overlay.ts';
-import { emptyState } from '#src/ledger/state/reader.ts';
+import { emptyState, type StateReader } from '#src/ledger/state/reader.ts';
 import { concatBytes, uintToBytes, utf8 } from '#src/lib/bytes.ts';
 import { SeededRandom } from '#src/lib/random.ts';
 import type { Address } from '#src/types/address.ts';
@@ -19,11 +20,13 @@ import {
   type TransactionFields,
 } from '#src/types/transaction.ts';
 import { asEpoch, asGas, asHeight, asWei } from '#src/types/units.ts';
+import { TinyNetwork } from '../../chain/network.ts';
 import { chainId, payment, person } from '../samples.ts';
 
 const rounds = Number(process.env.MPBP_HOSTILE_ROUNDS ?? 30);
 const seed = Number(process.env.MPBP_HOSTILE_SEED ?? 1_311);
 const people = Array.from({ length: 24 }, (_, number) => person(number));
+const anyHeader = new TinyNetwork().params.genesis.block.header;
 const rulesWith = (code: bigint): LedgerRules => ({
   chainId,
   baseFeePerGas: asWei(10n),
@@ -137,6 +140,30 @@ function hostile(random: SeededRandom, nonces: Map<Address, bigint>): SignedTran
   return payment(from, fields);
 }
 
+/** Where blocks are only asked for, the same comes of the same calls. */
+async function assertSimulated(
+  state: StateReader,
+  context: BlockContext,
+  transactions: readonly SignedTransaction[],
+  ends: readonly Applied[],
+): Promise<void> {
+  const { height, timestampMs, coinbase, prevRandao, parentHash: hash } = context;
+  const header = { ...anyHeader, height: asHeight(0n), gasLimit: blockGasLimit(context.rules) };
+  const calls = transactions.map(({ gasLimit: gas, ...fields }) => ({ ...fields, gas }));
+  const block = { height, timestampMs, gasLimit: null, coinbase, prevRandao, baseFeePerGas: null };
+  const simulated = await simulateBlocks(
+    { state, header, hash, rules: context.rules, blockHash: () => null },
+    [{ ...block, overrides: new Map(), precompiles: null, calls }],
+    { validates: true, logsTransfers: false, gasMax: 1n << 60n },
+  );
+  assert.ok(simulated.ok, simulated.ok ? '' : JSON.stringify(simulated.refusal, String));
+  const told = simulated.value[0]?.calls.map((call) => ({ ...call }));
+  const want = ends.map(({ ended, reason, output, gasUsed, logs }) => {
+    return { ended, reason, output, gasUsed, logs };
+  });
+  assert.deepEqual(told, want);
+}
+
 it(`${rounds} hostile blocks come to the same made, checked and run again`, async () => {
   const random = new SeededRandom(seed);
   let included = 0;
@@ -155,16 +182,19 @@ it(`${rounds} hostile blocks come to the same made, checked and run again`, asyn
     assert.equal(checked.value.stateRoot, outcome.stateRoot);
     assert.equal(checked.value.receiptsRoot, outcome.receiptsRoot);
     let cumulative = 0n;
+    const ends: Applied[] = [];
     await replayTransactions(state, context, transactions, {
       observerOf: () => null,
       onApplied: (index, applied) => {
         cumulative += applied.gasUsed;
+        ends.push(applied);
         const receipt = outcome.receipts[index];
         assert.equal(receipt?.cumulativeGasUsed, cumulative);
         assert.equal(receipt.succeeded, applied.ended === 'well');
         types.add(`${applied.ended} ${applied.reason}`);
       },
     });
+    await assertSimulated(state, context, transactions, ends);
     included += transactions.length;
   }
   assert.ok(included > rounds * 5, `${included} were in blocks`);
