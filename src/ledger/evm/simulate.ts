@@ -39,7 +39,12 @@ export async function simulate(
   const { data, sender, ...rest } = question;
   const before = standardGas({ ...rest, data, authorizationList: [] });
   const floor = floorGas(data);
-  if (gas < before || gas < floor) return { ...NOTHING, gasUsed: gas, gasNeeded: gas };
+  const { laneGas = gas } = question;
+  const work = workGas({ ...rest, authorizationList: [] });
+  // No block has room for such an access list, whatever is done with it.
+  if (gas < before || gas < floor || work > laneGas) {
+    return { ...NOTHING, gasUsed: gas, gasNeeded: gas };
+  }
   const overlay = new Overlay(state);
   // Nobody is asked to have the fee: who names a price was asked before.
   overlay.changeAccount(sender, (account) => {
@@ -47,9 +52,7 @@ export async function simulate(
     const balance = account.balance > fee ? account.balance - fee : 0n;
     return { ...account, balance: asWei(balance), nonce: account.nonce + 1n };
   });
-  const { laneGas = gas } = question;
-  const work = workGas({ ...rest, authorizationList: [] });
-  const codeGasMax = laneGas > work ? laneGas - work : 0n;
+  const codeGasMax = laneGas - work;
   const message = { ...question, gas: gas - before, codeGasMax, warm: [], tellsAccess };
   const outcome = await runInEvm(overlay, block, message);
   const spent = before + outcome.gasUsed;

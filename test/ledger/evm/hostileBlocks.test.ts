@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { it, mock } from 'node:test';
 import { EVM } from '@ethereumjs/evm';
+import { estimate } from '#src/ledger/evm/simulate.ts';
 import { simulateBlocks } from '#src/ledger/evm/simulateBlocks.ts';
 import { assembleBlock, type BlockContext, executeBlock } from '#src/ledger/execute.ts';
 import { replayTransactions } from '#src/ledger/replayTransactions.ts';
@@ -237,5 +238,28 @@ it('a fault of the library fails the transaction, and keeps its budget', async (
     assert.equal(outcome.receipts[0]?.succeeded, false);
   } finally {
     fault.mock.restore();
+  }
+});
+
+it('what no block has room for is not estimated', async () => {
+  const [from] = people;
+  assert.ok(from !== undefined);
+  const { state, root } = stateOf();
+  const rules = rulesWith(100_000n);
+  const context = contextOn(root, keccakHash(utf8('parent')), rules);
+  const { chainId, baseFeePerGas, evmLaneGasLimit: laneGas } = rules;
+  const block = { ...context, chainId, baseFeePerGas, gasLimit: laneGas };
+  const data = new Uint8Array(0);
+  for (const length of [41, 42]) {
+    const accessList = Array.from({ length }, (_, n) => ({ address: at(n), storageKeys: [] }));
+    const fields = { to: null, value: asWei(0n), data, accessList };
+    const question = { ...fields, sender: from.address, gasPrice: 0n, laneGas };
+    const found = await estimate(state, block, question, 1n << 24n);
+    const gasLimit = asGas(found.t === 'gas' ? found.gas : 1n << 24n);
+    const { transactions } = await assembleBlock(state, context, [
+      payment(from, { ...fields, gasLimit }),
+    ]);
+    assert.equal(found.t, length === 41 ? 'gas' : 'fails');
+    assert.equal(transactions.length, length === 41 ? 1 : 0);
   }
 });
