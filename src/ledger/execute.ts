@@ -4,13 +4,15 @@
  */
 import { accept, assert, refuse, type Verdict } from '#src/lib/failure.ts';
 import { type Soon, type Steps, wait, walk } from '#src/lib/steps.ts';
-import type { Address } from '#src/types/address.ts';
+import { type Address, isReservedAddress } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { listRoot } from '#src/types/listRoot.ts';
 import { encodeReceipt, joinBlooms, makeReceipt, type Receipt } from '#src/types/receipt.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asGas, type Epoch, type Gas } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
+import { precompilePrices } from './evm/precompilePrices.ts';
+import { intrinsicGas } from './gas.ts';
 import { Lanes } from './lanes.ts';
 import { findDisorder, orderTransactions } from './order.ts';
 import type { Transfer } from './payments/dispatch.ts';
@@ -22,6 +24,7 @@ import {
   type LedgerRules,
   laneOf,
 } from './rules.ts';
+import { EMPTY_CODE_HASH } from './state/account.ts';
 import { Overlay } from './state/overlay.ts';
 import type { StateChanges, StateReader } from './state/reader.ts';
 import { applyTransaction, type InclusionRefusal } from './transfer.ts';
@@ -114,7 +117,7 @@ function* assembling(
   candidates: Iterable<SignedTransaction>,
   goOn: () => boolean,
 ): Steps<Assembled> {
-  const chosen = choose(context.rules, candidates);
+  const chosen = choose(parent, context.rules, candidates);
   const lanes = new Lanes(context.rules);
   const run = new Run(parent, context);
   const transactions: SignedTransaction[] = [];
@@ -141,6 +144,7 @@ function* assembling(
 
 /** As many as could be in a block if each took the least that it can. */
 function choose(
+  parent: StateReader,
   rules: LedgerRules,
   candidates: Iterable<SignedTransaction>,
 ): readonly SignedTransaction[] {
@@ -150,10 +154,24 @@ function choose(
   for (const candidate of candidates) {
     if (lanes.isFull('payment') && lanes.isFull('evm')) break;
     if (closed.has(candidate.sender)) continue;
-    if (lanes.takeLeast(candidate)) chosen.push(candidate);
+    if (lanes.takeLeast(candidate, laneToBe(parent, candidate))) chosen.push(candidate);
     else closed.add(candidate.sender);
   }
   return chosen;
+}
+
+/**
+ * Transfers that will turn out to run code would take the places of payments, and then find no room
+ * for what they ask. One that asks for no more than its own cost has room anyway, and most payments
+ * are such: they are not looked up.
+ */
+function laneToBe(parent: StateReader, transaction: SignedTransaction): LaneName {
+  const lane = laneOf(transaction);
+  const { to, gasLimit } = transaction;
+  if (lane === 'evm' || to === null || isReservedAddress(to)) return lane;
+  if (gasLimit <= intrinsicGas(transaction)) return lane;
+  const { codeHash = EMPTY_CODE_HASH } = parent.account(to) ?? {};
+  return precompilePrices.has(to) || codeHash !== EMPTY_CODE_HASH ? 'evm' : lane;
 }
 
 class Run {

@@ -54,19 +54,18 @@ export class Lanes {
     return this.#take(transaction, room);
   }
 
-  /** Room for no more than it uses at the least. */
-  takeLeast(transaction: SignedTransaction): boolean {
+  /** Room for no more than it uses at the least; in the lane where it will be. */
+  takeLeast(transaction: SignedTransaction, lane: LaneName): boolean {
     const gas = intrinsicGas(transaction);
     const code = workGas(transaction);
-    const isPayment = laneOf(transaction) === 'payment';
-    const room = isPayment
-      ? { ...NO_ROOM, payment: gas }
-      : { payment: 0n, code, codeBytes: gas - code };
-    return this.#take(transaction, room);
+    const room =
+      lane === 'payment'
+        ? { ...NO_ROOM, payment: gas }
+        : { payment: 0n, code, codeBytes: gas - code };
+    return this.#take(transaction, room, lane);
   }
 
-  #take(transaction: SignedTransaction, room: Room): boolean {
-    const lane = laneOf(transaction);
+  #take(transaction: SignedTransaction, room: Room, lane = laneOf(transaction)): boolean {
     const bytes = bytesOf(transaction);
     if (!this.#has(room) || bytes > this.#laneBytes[lane] || bytes > this.#bytes) return false;
     if (this.#count >= blockTransactionsMax) return false;

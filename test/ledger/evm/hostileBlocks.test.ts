@@ -263,3 +263,17 @@ it('what no block has room for is not estimated', async () => {
     assert.equal(transactions.length, length === 41 ? 1 : 0);
   }
 });
+
+it('candidates that run code after all take no place of payments', async () => {
+  const half = people.length / 2;
+  const greedy = people
+    .slice(0, half)
+    .map((from) => payment(from, { to: contract(0), gasLimit: asGas(200_000n) }));
+  const honest = people.slice(half).map((from) => payment(from, {}));
+  const { state, root } = stateOf();
+  const rules = { ...rulesWith(100_000n), paymentLaneGasLimit: asGas(BigInt(half) * 21_000n) };
+  const context = contextOn(root, keccakHash(utf8('parent')), rules);
+  const { transactions } = await assembleBlock(state, context, [...greedy, ...honest]);
+  const missing = honest.filter((one) => !transactions.includes(one)).length;
+  assert.equal(missing, 0);
+});
