@@ -318,11 +318,20 @@ describe('a trace that cannot be had', () => {
     rpc.backend.stateAt = stateAt;
     assert.equal(code, -32000);
     assert.match(message ?? '', /^state of block 0x0 is pruned/);
-    let looks = 0;
-    rpc.backend.stateAt = (height) => (looks++ === 0 ? stateAt(height) : null);
-    const late = await codeOf('debug_traceTransaction', hash);
-    rpc.backend.stateAt = stateAt;
-    assert.deepEqual(late, [-32000, 'the state is not kept any more'], 'while it was read');
+    const calls = [{ to: at, data: dataOf('fails') }];
+    const rows: [string, ...unknown[]][] = [
+      ['debug_traceTransaction', hash],
+      ['eth_call', calls[0], 'latest'],
+      ['eth_estimateGas', calls[0], 'latest'],
+      ['eth_simulateV1', { blockStateCalls: [{ calls }] }, 'latest'],
+    ];
+    for (const [method, ...params] of rows) {
+      let looks = 0;
+      rpc.backend.stateAt = (height) => (looks++ === 0 ? stateAt(height) : null);
+      const late = await codeOf(method, ...params);
+      rpc.backend.stateAt = stateAt;
+      assert.deepEqual(late, [-32000, 'the state is not kept any more'], `${method} while it read`);
+    }
   });
 
   it('is bounded: calls, bytes, time', async () => {

@@ -13,7 +13,6 @@ import type { Hash } from '#src/types/hash.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asHeight, type Height } from '#src/types/units.ts';
 import { findCreator, formatEntries, formatFrame, formatOperations } from './traceFormats.ts';
-import { StateGone } from './viewErrors.ts';
 import type { ReplayRequest, TraceAnswer, TracedCallRequest, TraceWish } from './viewRequest.ts';
 
 type ThreadState = StateReader & { blockHash(height: Height): Hash | null };
@@ -69,7 +68,6 @@ async function withinLimits(work: () => Promise<TraceAnswer>): Promise<TraceAnsw
     return await work();
   } catch (error) {
     if (error instanceof TraceTooLarge) return { t: 'too much', reason: error.message };
-    if (error instanceof StateGone) return { t: 'failed', reason: error.message };
     throw error;
   }
 }

@@ -45,16 +45,18 @@ port.postMessage(VIEW_READY);
 port.on('message', (request: ViewRequest) => {
   answerTo(request).then(
     (answer) => port.postMessage(answer),
-    (error: unknown) => {
-      const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      const answer: ViewAnswer =
-        error instanceof InvariantError && isOverridden(request)
-          ? { t: 'failed', reason: `overrides of what cannot be: ${error.message}` }
-          : { t: 'broken', reason };
-      port.postMessage(answer);
-    },
+    (error: unknown) => port.postMessage(failureIn(error, request)),
   );
 });
+
+function failureIn(error: unknown, request: ViewRequest): ViewAnswer {
+  if (error instanceof StateGone) return { t: 'failed', reason: error.message };
+  if (error instanceof InvariantError && isOverridden(request)) {
+    return { t: 'failed', reason: `overrides of what cannot be: ${error.message}` };
+  }
+  const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return { t: 'broken', reason };
+}
 
 /** Accounts as no chain has them break what holds on every chain: the caller's doing, not ours. */
 function isOverridden(request: ViewRequest): boolean {

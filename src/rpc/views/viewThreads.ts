@@ -161,6 +161,7 @@ export class ViewThreads {
     } catch (error) {
       // Thrown where nobody catches it: a damaged node stops, and does not go on answering.
       if (isDamage(error)) setImmediate(() => Promise.reject(error));
+      this.#log.error('view could not read', { reason: String(error) });
       return { ok: false };
     }
   }
