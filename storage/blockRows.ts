@@ -53,11 +53,8 @@ function placeOf(height: bigint, index: number): Uint8Array {
 }
 
 function historyKey(entry: HistoryEntry, nth: number): Uint8Array {
-  return concatBytes(
-    addressToBytes(entry.account),
-    placeOf(entry.height, entry.index),
-    Uint8Array.of(nth),
-  );
+  const { account, height, index } = entry;
+  return concatBytes(addressToBytes(account), placeOf(height, index), uintToBytes(BigInt(nth), 4));
 }
 
 function viewOf(bytes: Uint8Array): DataView {

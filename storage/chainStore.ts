@@ -225,9 +225,9 @@ export class ShelfChainStore implements ChainStore {
     limit: number,
   ): Promise<{ entries: HistoryEntry[]; cursor: string | null } | null> {
     const from = addressToBytes(account);
-    let to = concatBytes(from, new Uint8Array(14).fill(0xff));
+    let to = concatBytes(from, new Uint8Array(16).fill(0xff));
     if (cursor !== null) {
-      if (!/^[0-9a-f]{26}$/.test(cursor)) return null;
+      if (!/^[0-9a-f]{32}$/.test(cursor)) return null;
       to = concatBytes(from, new Uint8Array(Buffer.from(cursor, 'hex')));
     }
     const found = await this.#shelf.range('history', { from, to, reverse: true, limit });
@@ -252,7 +252,7 @@ export class ShelfChainStore implements ChainStore {
       ? { from: owner, to: concatBytes(owner, heightKey(height)) }
       : {
           from: concatBytes(owner, heightKey(height + 1n)),
-          to: concatBytes(owner, new Uint8Array(14).fill(0xff)),
+          to: concatBytes(owner, new Uint8Array(16).fill(0xff)),
         };
     const found = await this.#shelf.range('history', { ...range, reverse: isBelow, limit });
     return found.map((entry) => historyEntry(account, entry));

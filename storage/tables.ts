@@ -42,4 +42,4 @@ export const TABLES = {
 export type Table = keyof typeof TABLES;
 
 /** Raised when a table's key or value changes shape; an older program refuses a newer number. */
-export const SCHEMA_VERSION = 3;
+export const SCHEMA_VERSION = 4;

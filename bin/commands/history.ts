@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { type Address, formatAddress } from '#src/types/address.ts';
+import { currencyOf, formatTokenAmount } from '#src/types/currency.ts';
 import { asWei, formatAmount } from '#src/types/units.ts';
 import { addressArgument } from '../arguments.ts';
 import { Client, defaultRpc, NodeRefusal } from '../client.ts';
@@ -19,6 +20,9 @@ type Entry = {
   timestampMs: string;
   memo: string;
   succeeded: boolean;
+  /** Null for the native coin. */
+  token: Address | null;
+  orderId: string | null;
 };
 type Page = { entries: Entry[]; cursor: string | null };
 
@@ -147,6 +151,11 @@ function ownAddress(keystore: string): Address {
   return only.address;
 }
 
+function amountOf({ amount, token }: Entry): string {
+  if (token === null) return `${formatAmount(asWei(BigInt(amount)))} MPB`;
+  return `${formatTokenAmount(BigInt(amount))} ${currencyOf(token)}`;
+}
+
 function row(entry: Entry): string[] {
   const time = new Date(Number(BigInt(entry.timestampMs))).toISOString().replace('T', ' ');
   const income = ['received', 'fees', 'genesis'].includes(entry.kind);
@@ -155,7 +164,7 @@ function row(entry: Entry): string[] {
   return [
     time.slice(0, 19),
     entry.kind,
-    `${sign}${formatAmount(asWei(BigInt(entry.amount)))} MPB`,
+    `${sign}${amountOf(entry)}`,
     fee > 0n ? `fee ${formatAmount(asWei(fee))}` : '',
     entry.counterparty === null ? '' : formatAddress(entry.counterparty),
     entry.succeeded ? '' : 'FAILED',

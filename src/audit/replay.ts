@@ -123,7 +123,9 @@ class Replay {
     }
     const head = this.#store.head?.hash ?? 'nothing';
     if (head !== this.#parent.hash) return differs('HEAD', top, this.#parent.hash, head);
-    for (const address of this.#histories.addresses()) {
+    // Contracts that never had coin have no history, and an account all the same.
+    const addresses = [...this.#histories.addresses(), ...this.#state.accounts.keys()];
+    for (const address of new Set(addresses)) {
       const account = this.#state.account(address);
       const balance = account?.balance ?? 0n;
       const byHand = this.#histories.balance(address);

@@ -11,12 +11,13 @@ import {
   addressFromBytes,
   addressToBytes,
   isReservedAddress,
+  ZERO_ADDRESS,
 } from '#src/types/address.ts';
 import type { Block } from '#src/types/block.ts';
 import { createAddress } from '#src/types/createAddress.ts';
 import { type Hash, hashFromBytes, hashToBytes } from '#src/types/hash.ts';
 import { memoBytesMax } from '#src/types/limits.ts';
-import type { Receipt } from '#src/types/receipt.ts';
+import type { Log, Receipt } from '#src/types/receipt.ts';
 import {
   decodeRlp,
   encodeRlp,
@@ -27,6 +28,7 @@ import {
   uintToRlp,
 } from '#src/types/rlp.ts';
 import { asHeight, asWei, type Height, type Wei } from '#src/types/units.ts';
+import { paymentsIn, tokenMovementsIn } from './tokenMovements.ts';
 
 const KINDS = ['genesis', 'sent', 'received', 'self', 'fees'] as const;
 /** `self`: to oneself, costs the fee only. `fees`: a proposer's income from one block. */
@@ -47,10 +49,19 @@ export type HistoryEntry = {
   /** The first bytes of the data of a plain payment: a memo, where the sender wrote one. */
   readonly memo: Uint8Array;
   readonly succeeded: boolean;
+  /** Of which currency `amount` is; null for the native coin. */
+  readonly token: Address | null;
+  /** What was paid for, or refunded. */
+  readonly orderId: Hash | null;
 };
 
-/** What the entry did to the balance. */
-export function deltaOf({ kind, amount, fee }: HistoryEntry): bigint {
+/** What the entry did to the balance of the native coin. */
+export function deltaOf(entry: HistoryEntry): bigint {
+  return entry.token === null ? changeOf(entry) : 0n;
+}
+
+/** What it did to the balance that it is about. */
+export function changeOf({ kind, amount, fee }: HistoryEntry): bigint {
   switch (kind) {
     case 'genesis':
     case 'received':
@@ -91,7 +102,8 @@ export function historyOf(
     const amount = succeeded ? value : asWei(0n);
     const isCall = transaction.to === null || isReservedAddress(transaction.to);
     const memo = isCall ? EMPTY.memo : data.subarray(0, memoBytesMax);
-    const common = { height, index, amount, transactionHash: hash, timestampMs, memo, succeeded };
+    const place = { height, index, transactionHash: hash, timestampMs, succeeded };
+    const common = { ...place, amount, memo, token: null, orderId: null };
     const kind = to === sender ? 'self' : 'sent';
     entries.push({ ...common, account: sender, kind, fee, counterparty: to });
     if (to !== null && to !== sender && succeeded) {
@@ -104,8 +116,33 @@ export function historyOf(
       entries.push({ ...moved, account: from, kind: 'sent', counterparty: taker });
       entries.push({ ...moved, account: taker, kind: 'received', counterparty: from });
     }
+    entries.push(...tokenEntries(receipt.logs, place));
   }
   if (fees > 0n) entries.push(feesEntry(block, coinbase, asWei(fees)));
+  return entries;
+}
+
+/** A payer sees what it paid for an order, or in a batch, as one; each receiver what it got. */
+function tokenEntries(
+  logs: readonly Log[],
+  place: Pick<HistoryEntry, 'height' | 'index' | 'transactionHash' | 'timestampMs' | 'succeeded'>,
+): HistoryEntry[] {
+  const movements = tokenMovementsIn(logs);
+  if (movements.length === 0) return [];
+  const none = { fee: asWei(0n) };
+  const entries: HistoryEntry[] = [];
+  const whom = (address: Address) => (address === ZERO_ADDRESS ? null : address);
+  for (const { from, to, amount, ...what } of paymentsIn(movements)) {
+    if (from === ZERO_ADDRESS) continue;
+    const kind = from === to ? 'self' : 'sent';
+    const paid = { ...place, ...none, ...what, amount: asWei(amount), kind } as const;
+    entries.push({ ...paid, account: from, counterparty: whom(to) });
+  }
+  for (const { from, to, amount, ...what } of movements) {
+    if (to === ZERO_ADDRESS || to === from) continue;
+    const got = { ...place, ...none, ...what, amount: asWei(amount) };
+    entries.push({ ...got, account: to, kind: 'received', counterparty: whom(from) });
+  }
   return entries;
 }
 
@@ -114,7 +151,11 @@ export function genesisEntry(account: Address, amount: Wei, timestampMs: number)
 }
 
 export function encodeHistoryEntry(entry: HistoryEntry): Uint8Array {
-  const { kind, amount, fee, counterparty, transactionHash, timestampMs, memo } = entry;
+  const { kind, amount, fee, counterparty, transactionHash, timestampMs, memo, token } = entry;
+  const ofToken =
+    token === null
+      ? []
+      : [addressToBytes(token), entry.orderId === null ? NO_BYTES : hashToBytes(entry.orderId)];
   return encodeRlp([
     uintToRlp(KINDS.indexOf(kind)),
     uintToRlp(amount),
@@ -124,6 +165,7 @@ export function encodeHistoryEntry(entry: HistoryEntry): Uint8Array {
     uintToRlp(timestampMs),
     memo,
     uintToRlp(entry.succeeded ? 1 : 0),
+    ...ofToken,
   ]);
 }
 
@@ -134,11 +176,13 @@ export function decodeHistoryEntry(
 ): HistoryEntry {
   const decoded = decodeRlp(bytes, bytes.length);
   assert(decoded.ok && isRlpList(decoded.value), 'a history entry is a list');
-  const [kindItem, amount, fee, counterparty, hash, time, memo, succeeded] = decoded.value;
+  const [kindItem, amount, fee, counterparty, hash, time, memo, succeeded, token, order] =
+    decoded.value;
   const kind = KINDS[rlpToSafeInteger(kindItem) ?? -1];
   assert(kind !== undefined && memo instanceof Uint8Array, 'a history entry has a kind');
   const counterpartyBytes = rlpBytes(counterparty, 20);
-  const hashBytes = rlpBytes(hash, 32);
+  const [hashBytes, orderBytes] = [rlpBytes(hash, 32), rlpBytes(order, 32)];
+  const tokenBytes = rlpBytes(token, 20);
   return {
     ...place,
     kind,
@@ -149,6 +193,8 @@ export function decodeHistoryEntry(
     timestampMs: rlpToSafeInteger(time) ?? 0,
     memo,
     succeeded: rlpToSafeInteger(succeeded) === 1,
+    token: tokenBytes === null ? null : addressFromBytes(tokenBytes),
+    orderId: orderBytes === null ? null : hashFromBytes(orderBytes),
   };
 }
 
@@ -159,7 +205,10 @@ const EMPTY = {
   transactionHash: null,
   memo: new Uint8Array(0),
   succeeded: true,
+  token: null,
+  orderId: null,
 } as const;
+const NO_BYTES = EMPTY.memo;
 
 function feesEntry(block: Block, account: Address, amount: Wei): HistoryEntry {
   const { height, consensus } = block.header;

@@ -1,4 +1,5 @@
 /** What a token may be called: texts that a wallet, a log and a terminal can show. */
+import type { Address } from './address.ts';
 
 export const tokenNameCharsMax = 64;
 /** 2^96 base units are 7.9 * 10^22 of a currency: an amount shares a slot with an account. */
@@ -16,4 +17,19 @@ export function isTokenName(text: string): boolean {
 
 export function isTokenSymbol(text: string): boolean {
   return /^[A-Za-z0-9.-]{1,16}$/.test(text);
+}
+
+/** Units of every currency are millionths (payments.md 2.1, rule 6). */
+const tokenDecimals = 6;
+
+/** Without trailing zeros behind two decimals: 12.50, 0.000001. */
+export function formatTokenAmount(amount: bigint): string {
+  const digits = amount.toString().padStart(tokenDecimals + 1, '0');
+  const [whole, part] = [digits.slice(0, -tokenDecimals), digits.slice(-tokenDecimals)];
+  return `${whole}.${part.replace(/0{1,4}$/, '')}`;
+}
+
+/** Behind the prefix of all tokens its address has the three letters. */
+export function currencyOf(token: Address): string {
+  return Buffer.from(token.slice(26, 32), 'hex').toString('latin1');
 }

@@ -608,7 +608,7 @@ describe('opening', () => {
   it('117: a newer schema is refused, and it is said what to do', async () => {
     const { shelf } = await five();
     await shelf.write([{ table: 'meta', key: utf8('schema'), value: Uint8Array.of(9) }]);
-    await assert.rejects(ShelfChainStore.open(shelf), /schema 9, this program knows 3/);
+    await assert.rejects(ShelfChainStore.open(shelf), /schema 9, this program knows 4/);
   });
 
   type Damage = { when: string; table: Table; key: (blocks: readonly Block[]) => Uint8Array };

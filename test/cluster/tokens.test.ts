@@ -20,7 +20,7 @@ import { mnemonicToAccount } from 'viem/accounts';
 import { genesisTokenAddress } from '#src/ledger/payments/founding.ts';
 import { tokenAbi } from '#src/ledger/payments/tokens/tokenAbi.ts';
 import { compile } from '../solidity.ts';
-import { Devnet, eventually, run } from './devnet.ts';
+import { Devnet, eventually, rpc, run } from './devnet.ts';
 
 const words = 'test test test test test test test test test test test junk';
 const [alice, bob, carol] = [0, 1, 2].map((addressIndex) =>
@@ -195,6 +195,24 @@ describe('currencies on four validators', { timeout: 300_000 }, () => {
     assert.equal(await client.getBalance({ address: carol.address }), coin, 'not a wei of hers');
     const again = client.simulateContract({ ...call, args, account: alice });
     await assert.rejects(again, 'a signature pays once');
+  });
+
+  it('has a history by account that adds up to its balance', async () => {
+    const url = net.ready.rpc[0] ?? '';
+    const began = { [euro]: euros('1000000'), [dollar]: euros('1000000') };
+    for (const person of [alice, bob, carol]) {
+      type Entry = { token: Hex | null; kind: string; amount: Hex; memo: Hex };
+      const params = [person.address, null, 100];
+      const { entries } = await rpc<{ entries: Entry[] }>(url, 'mpbp_getAccountHistory', params);
+      for (const token of [euro, dollar]) {
+        const own = entries.filter((entry) => entry.token === token);
+        const sum = own.reduce((total, { kind, amount }) => {
+          return kind === 'received' ? total + BigInt(amount) : total - BigInt(amount);
+        }, began[token] ?? 0n);
+        assert.equal(sum, await balance(token, person, 0), `${person.address} ${token}`);
+      }
+      assert.ok(entries.some(({ token }) => token !== null));
+    }
   });
 
   it('leaves records that an auditor finds sound', async () => {

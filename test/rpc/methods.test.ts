@@ -356,7 +356,7 @@ describe('our own methods', () => {
     assert.deepEqual(paged, entries);
     assert.deepEqual(Object.keys(entries[0] ?? {}), [
       ...['blockNumber', 'transactionIndex', 'kind', 'amount', 'fee', 'counterparty'],
-      ...['transactionHash', 'timestampMs', 'memo', 'succeeded'],
+      ...['transactionHash', 'timestampMs', 'memo', 'succeeded', 'token', 'orderId'],
     ]);
   });
 

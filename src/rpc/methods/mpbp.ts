@@ -54,6 +54,8 @@ function formatEntry(entry: HistoryEntry) {
     timestampMs: quantity(entry.timestampMs),
     memo: toHex(entry.memo),
     succeeded: entry.succeeded,
+    token: entry.token,
+    orderId: entry.orderId,
   };
 }
 

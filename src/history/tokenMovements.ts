@@ -1,0 +1,95 @@
+/**
+ * Money of currencies that a transaction moved, as its logs tell: who paid whom, what for, and for
+ * which order. A payer's movements of one currency for one order are one; so are those of a batch.
+ */
+
+import { PAYMENT_ORDERS, PAYOUTS } from '#src/ledger/payments/addresses.ts';
+import { bytesToUint, utf8 } from '#src/lib/bytes.ts';
+import { type Address, isTokenAddress, ZERO_ADDRESS } from '#src/types/address.ts';
+import { type Hash, hashToBytes, keccakHash } from '#src/types/hash.ts';
+import type { Log } from '#src/types/receipt.ts';
+
+export type TokenMovement = {
+  readonly token: Address;
+  /** The zero address where money came into being, or ceased to. */
+  readonly from: Address;
+  readonly to: Address;
+  readonly amount: bigint;
+  readonly memo: Uint8Array;
+  readonly orderId: Hash | null;
+};
+
+const topicOf = (event: string) => keccakHash(utf8(event));
+const TRANSFER = topicOf('Transfer(address,address,uint256)');
+const WITH_MEMO = topicOf('TransferWithMemo(address,address,uint256,bytes32)');
+const REFERENCE = topicOf('TransferReference(bytes32)');
+const BATCH_ITEM = topicOf('BatchItem(bytes32,uint32,address,uint256,bytes32,bool,uint16)');
+
+type Open = { -readonly [K in keyof TokenMovement]: TokenMovement[K] };
+
+const NO_MEMO = new Uint8Array(0);
+
+/** In the order of the logs. */
+export function tokenMovementsIn(logs: readonly Log[]): readonly TokenMovement[] {
+  const found: Open[] = [];
+  /** Those behind are of no order, or of one that is named already. */
+  let named = 0;
+  for (const { address, topics, data } of logs) {
+    const [event, first, second] = topics;
+    if (address === PAYMENT_ORDERS && first !== undefined) {
+      // It names the order after it has moved the money.
+      for (; named < found.length; named++) (found[named] as Open).orderId = first;
+      continue;
+    }
+    const paid = found.at(-1);
+    if (address === PAYOUTS && event === BATCH_ITEM && paid !== undefined) {
+      // Amount, memo, whether it was paid, why not.
+      if (data[95] === 1) paid.memo = trimmed(data.subarray(32, 64));
+      continue;
+    }
+    if (!isTokenAddress(address) || first === undefined) continue;
+    if (event === TRANSFER && second !== undefined) {
+      const [from, to] = [addressIn(first), addressIn(second)];
+      const amount = bytesToUint(data);
+      found.push({ token: address, from, to, amount, memo: NO_MEMO, orderId: null });
+    }
+    const last = found.at(-1);
+    if (last?.token !== address) continue;
+    if (event === WITH_MEMO) last.memo = textIn(topics[3]);
+    if (event === REFERENCE) last.memo = textIn(first);
+  }
+  return found;
+}
+
+/** One for each payer, currency and order, by its first receiver where there is one order. */
+export function paymentsIn(movements: readonly TokenMovement[]): readonly TokenMovement[] {
+  const sums = new Map<string, Open & { isMany: boolean }>();
+  for (const movement of movements) {
+    const { token, from, to, amount, orderId } = movement;
+    const key = `${token} ${from} ${orderId}`;
+    const sum = sums.get(key);
+    if (sum === undefined) sums.set(key, { ...movement, isMany: false });
+    else {
+      sum.amount += amount;
+      sum.isMany ||= orderId === null && to !== sum.to;
+    }
+  }
+  return [...sums.values()].map(({ isMany, ...sum }) =>
+    isMany ? { ...sum, to: ZERO_ADDRESS, memo: NO_MEMO } : sum,
+  );
+}
+
+function addressIn(topic: Hash): Address {
+  return `0x${topic.slice(26)}` as Address;
+}
+
+/** A word that is text ends where its zeros begin. */
+function textIn(topic: Hash | undefined): Uint8Array {
+  return topic === undefined ? NO_MEMO : trimmed(hashToBytes(topic));
+}
+
+function trimmed(bytes: Uint8Array): Uint8Array {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0) end--;
+  return bytes.slice(0, end);
+}

@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { paymentsIn, type TokenMovement, tokenMovementsIn } from '#src/history/tokenMovements.ts';
+import { hashFees } from '#src/ledger/payments/orders/merchantRegistry.ts';
+import { payouts } from '#src/ledger/payments/payouts.ts';
+import { ZERO_ADDRESS } from '#src/types/address.ts';
+import type { Sent } from './rig.ts';
+import {
+  ann,
+  bank,
+  bea,
+  clerk,
+  courier,
+  feeTaker,
+  none,
+  ShopWorld,
+  shop,
+  word,
+} from './shopWorld.ts';
+
+const movementsOf = ({ outcome }: Sent) => tokenMovementsIn(outcome.receipts[0]?.logs ?? []);
+const told = ({ from, to, amount, memo, orderId }: TokenMovement) => [
+  ...[from, to, amount, Buffer.from(memo).toString(), orderId],
+];
+
+it('an order is one payment to its payer, and what each got to those who got it', () => {
+  const world = new ShopWorld();
+  const fee = { receiver: feeTaker.address, bps: 100, fixedAmount: 0n, kind: word('fee') };
+  world.setFees([fee], hashFees);
+  const id = world.create();
+  const paid = movementsOf(world.do(ann, 'pay', id));
+  assert.deepEqual(paid.map(told), [
+    [ann.address, shop.address, 990n, '', id],
+    [ann.address, feeTaker.address, 10n, '', id],
+  ]);
+  assert.deepEqual(paymentsIn(paid).map(told), [[ann.address, shop.address, 1_000n, '', id]]);
+  const refunded = movementsOf(world.do(clerk, 'refund', id, 5n, none));
+  assert.deepEqual(refunded.map(told), [[shop.address, ann.address, 5n, '', id]]);
+  const held = world.create({ captureMode: 1n });
+  assert.deepEqual(movementsOf(world.do(ann, 'pay', held)), [], 'a hold moves nothing');
+});
+
+it('a payment says what it is for: a memo, a reference', () => {
+  const world = new ShopWorld();
+  const send = (name: string, ...args: unknown[]) =>
+    movementsOf(world.ok(ann, [world.euro, name, args])).map(told);
+  const plain = [ann.address, bea.address, 7n];
+  const memo = word('invoice 7');
+  assert.deepEqual(send('transferWithMemo', bea.address, 7n, memo), [
+    [...plain, 'invoice 7', null],
+  ]);
+  assert.deepEqual(send('transfer', bea.address, 7n, '0x414243'), [[...plain, 'ABC', null]]);
+  assert.deepEqual(send('transfer', bea.address, 7n), [[...plain, '', null]]);
+  const minted = movementsOf(world.ok(bank, [world.euro, 'mintWithMemo', [bea.address, 1n, memo]]));
+  assert.deepEqual(minted.map(told), [[ZERO_ADDRESS, bea.address, 1n, 'invoice 7', null]]);
+});
+
+it('a batch is one payment to its payer, and each item with its memo to who got it', () => {
+  const world = new ShopWorld();
+  const items = [
+    { to: bea.address, amount: 3n, memo: word('May') },
+    { to: courier.address, amount: 4n, memo: word('June') },
+  ];
+  const args = [world.token, items, word('pay day'), true];
+  const paid = movementsOf(world.ok(ann, [payouts, 'payoutBatch', args]));
+  assert.deepEqual(paid.map(told), [
+    [ann.address, bea.address, 3n, 'May', null],
+    [ann.address, courier.address, 4n, 'June', null],
+  ]);
+  assert.deepEqual(paymentsIn(paid).map(told), [[ann.address, ZERO_ADDRESS, 7n, '', null]]);
+});
