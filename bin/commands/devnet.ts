@@ -28,9 +28,9 @@ const MEMBER_BALANCE = (10n ** 4n * 10n ** 18n).toString();
 const STAKE = '10';
 /** What members decide takes effect within seconds. */
 const GOVERNANCE = { voteSeconds: 86_400, delaySeconds: 0, unbondingSeconds: 60 };
-/** The first member issues; it votes like the others. */
+/** The first member issues, the second brings merchants in; they vote like the others. */
 const ISSUER = 'member-0';
-const ISSUER_ROLES = 1 | 4;
+const ROLES = [1 | 4, 1 | 8];
 const CURRENCIES = [
   ['EUR', 'Euro'],
   ['USD', 'US Dollar'],
@@ -130,7 +130,7 @@ async function create(dir: string, options: Options): Promise<Mark> {
   );
   const members = stakes.map((_, index) => ({
     ...{ id: `member-${index}`, name: `Member ${index}` },
-    ...(index === 0 ? { roles: ISSUER_ROLES } : {}),
+    ...(index in ROLES ? { roles: ROLES[index] } : {}),
   }));
   const validators = keys.map((publicKeys, index) => {
     const account = formatAddress(addressOfKey(memberKey(index)));
@@ -317,7 +317,7 @@ Data       ${dir}
 
 Accounts with 1,000,000 MPB, EUR, USD and CNY each:
 ${accounts.join('\n')}
-Currencies (ERC-20, six decimals; member-0 issues):
+Currencies (ERC-20, six decimals; member-0 issues, member-1 brings merchants in):
 ${tokens.join('\n')}
 The members' wallets, with 10,000 MPB each:
   ${dir}/wallets/member-0 …

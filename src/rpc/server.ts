@@ -22,6 +22,7 @@ import { logMethods, subscriptionMethods } from './methods/events.ts';
 import { feeMethods } from './methods/fees.ts';
 import { mpbpMethods } from './methods/mpbp.ts';
 import { modulesMethod, nodeMethods } from './methods/node.ts';
+import { orderMethods } from './methods/orders.ts';
 import { otterscanMethods } from './methods/otterscan.ts';
 import { proofMethods } from './methods/proofs.ts';
 import { sendMethods } from './methods/send.ts';
@@ -115,6 +116,7 @@ export class RpcServer {
       ...logMethods(backend, filters, limits),
       ...subscriptionMethods(this.#subscriptions, this.#streams),
       ...mpbpMethods(backend, limits),
+      ...orderMethods(backend),
       ...proofMethods(backend, limits),
       ...traceMethods(backend, limits, traces),
       ...otterscanMethods(backend, limits, traces),

@@ -56,6 +56,7 @@ const ownRows = ({
   ['mpbp_getMembership'],
   ['mpbp_getEvidence'],
   ['mpbp_getPoolTransaction', legacy],
+  ['mpbp_getOrder', legacy],
   ['mpbp_nodeStatus'],
 ];
 

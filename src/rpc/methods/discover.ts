@@ -161,6 +161,8 @@ mpbp_getEvidence(): List
   votes by which validators contradicted themselves
 mpbp_getPoolTransaction(hash: Hash): Object
   a transaction that waits
+mpbp_getOrder(orderId: Hash): Object
+  what a merchant asked for and what became of it; null where there is none
 mpbp_nodeStatus(): Object
   what the node is doing, and why
 `;
