@@ -27,6 +27,8 @@ import { chainId, payment, person } from '../samples.ts';
 const rounds = Number(process.env.MPBP_HOSTILE_ROUNDS ?? 30);
 const seed = Number(process.env.MPBP_HOSTILE_SEED ?? 1_311);
 const people = Array.from({ length: 24 }, (_, number) => person(number));
+/** Calls what logs what it sees. */
+const witness = person(24);
 const anyHeader = new TinyNetwork().params.genesis.block.header;
 const rulesWith = (code: bigint): LedgerRules => ({
   chainId,
@@ -51,6 +53,8 @@ const codes = [
   // Calls its caller, a precompile and itself with all its gas.
   '5f5f5f5f5f335af1505f5f60805f60015afa505f5f5f5f5f305af1',
   '61ffff5f5f375f5fa0615fff5ff3',
+  // Logs what it sees of gas and block.
+  '5a5f5241602052486040523a60605260805fa0',
 ];
 const contract = (index: number) => at(0xc0de00 + index);
 /** Init code: nothing, 0xEF, too long, all its gas, much code, a little, fails, gives itself up. */
@@ -80,7 +84,7 @@ function stateOf() {
       state.setSlot(contract(index), key, Uint8Array.of(7));
     }
   }
-  for (const { address } of people) {
+  for (const { address } of [...people, witness]) {
     state.setAccount(address, { ...EMPTY_ACCOUNT, balance: asWei(10n ** 12n) });
   }
   return { state, root: state.seal(EMPTY_TRIE_ROOT).root };
@@ -174,6 +178,8 @@ it(`${rounds} hostile blocks come to the same made, checked and run again`, asyn
     const rules = rulesWith(random.pick([100_000n, 300_000n, 1_000_000n]));
     const nonces = new Map<Address, bigint>();
     const candidates = Array.from({ length: 90 }, () => hostile(random, nonces));
+    const seen = { to: contract(codes.length - 1), gasLimit: asGas(60_000n) };
+    candidates.unshift(payment(witness, seen));
     const parentHash = keccakHash(utf8(`parent ${round}`));
     const context = contextOn(root, parentHash, rules);
     const { transactions, outcome } = await assembleBlock(state, context, candidates);
