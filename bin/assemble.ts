@@ -127,7 +127,9 @@ export async function assemble(options: {
   engine.start();
   const shown = { chain, pool, engine, network, feed, evidence, signers, pending, room };
   const backend = makeBackend({ ...shown, submit: (raw) => intake.submit(raw) });
-  const surfaces = await Surfaces.open({ dataDir: dir.path, config, backend, network, room, log });
+  const { path: dataDir, genesis } = dir;
+  const doors = { dataDir, genesis, config, backend, network, room, log };
+  const surfaces = await Surfaces.open(doors);
   const admin = await AdminServer.open(dir, shelf, audit, log.child('admin'));
   return {
     rpcPort: surfaces.port,

@@ -40,8 +40,12 @@ export function poolRules(rules: LedgerRules): PoolRules {
   };
 }
 
+/** A head is old when so many heartbeats brought no other. */
+const heartbeatsMax = 3;
+
 export function rpcOptions(
   config: Config,
+  genesis: Genesis,
   backend: Backend,
   network: Network,
   room: Room,
@@ -76,9 +80,14 @@ export function rpcOptions(
       const diskFull = room.look() !== null;
       const { blocksBehind, peers } = backend.status();
       const isNear = blocksBehind <= maxBlocksBehind && peers.length >= minPeers;
+      // Peers that withhold blocks cannot hold back the clock: there is a block for each heartbeat.
+      const ageMs = Date.now() - backend.head.header.consensus.timestampMs;
+      const isFresh = ageMs < heartbeatsMax * genesis.config.heartbeatMs;
+      const headAgeSeconds = Math.max(0, Math.round(ageMs / 1_000));
+      const checks = { quorumConnected: quorum, diskFull, height, headAgeSeconds, blocksBehind };
       return {
-        ready: quorum && !diskFull && isNear,
-        checks: { quorumConnected: quorum, diskFull, height, blocksBehind, peers: peers.length },
+        ready: quorum && !diskFull && isNear && isFresh,
+        checks: { ...checks, peers: peers.length },
       };
     },
   };

@@ -18,6 +18,7 @@ import { secretBytesMin } from '#src/rpc/access/jwt.ts';
 import type { Backend } from '#src/rpc/backend.ts';
 import type { Page } from '#src/rpc/http.ts';
 import { RpcServer, type TlsFiles } from '#src/rpc/server.ts';
+import type { Genesis } from '#src/types/genesis.ts';
 import type { Room } from '#storage/room.ts';
 import { accessPath, readAccess } from './accessFile.ts';
 import { compatFigures } from './compatMetrics.ts';
@@ -33,6 +34,7 @@ const loopback = new Set(['127.0.0.1', '::1', 'localhost']);
 type SurfaceParts = {
   readonly dataDir: string;
   readonly config: Config;
+  readonly genesis: Genesis;
   readonly backend: Backend;
   readonly network: Network;
   readonly room: Room;
@@ -74,7 +76,7 @@ export class Surfaces {
 }
 
 async function openSurface(
-  { dataDir, config, backend, network, room, log }: SurfaceParts,
+  { dataDir, config, genesis, backend, network, room, log }: SurfaceParts,
   surface: 'public' | 'operator',
   pages: ReadonlyMap<string, Page>,
   opened: { close(): unknown }[],
@@ -98,7 +100,7 @@ async function openSurface(
   const renewTls = (value: TlsFiles | null) => value !== null && server.renewTls(value);
   const tls = new Renewed(tlsPaths, () => readTls(config), renewTls, ownLog);
   opened.push(tls);
-  const options = rpcOptions(config, backend, network, room);
+  const options = rpcOptions(config, genesis, backend, network, room);
   const place = isPublic
     ? {}
     : {
