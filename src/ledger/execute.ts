@@ -92,8 +92,10 @@ function* executing(
   return accept(run.finish());
 }
 
-/** Transactions between two questions whether to go on; as many are in a block at least. */
+/** Payments between two questions whether to go on; as many are in a block at least. */
 const lookEvery = 16;
+/** A call of a native contract counts as so many payments as take as much gas. */
+const paymentGas = 21_000n;
 
 export type Assembled = { transactions: SignedTransaction[]; outcome: Outcome };
 
@@ -133,7 +135,7 @@ function* assembling(
     else if ((yield* run.apply(transaction, lanes)) === null) {
       transactions.push(transaction);
       // One that ran code may have taken as long as all the others.
-      sinceLook += run.hasRunCode ? lookEvery : 1;
+      sinceLook += run.hasRunCode ? lookEvery : Number(run.lastGas / paymentGas);
     } else {
       lanes.giveBack(transaction);
       failed.add(transaction.sender);
@@ -182,6 +184,7 @@ class Run {
   #gasUsed = 0n;
   /** Of the last transaction. */
   hasRunCode = false;
+  lastGas = 0n;
 
   constructor(parent: StateReader, context: BlockContext) {
     this.#state = new Overlay(parent);
@@ -203,6 +206,7 @@ class Run {
   #include(transaction: SignedTransaction, applied: Applied): void {
     const { gasUsed, ended, logs, transfers } = applied;
     this.#gasUsed += gasUsed;
+    this.lastGas = gasUsed;
     const cumulativeGasUsed = asGas(this.#gasUsed);
     const { type } = transaction;
     const succeeded = ended === 'well';

@@ -10,6 +10,7 @@ import {
   keccak256,
 } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
+import { assembleBlock } from '#src/ledger/execute.ts';
 import { PAYOUTS } from '#src/ledger/payments/addresses.ts';
 import { runMessage } from '#src/ledger/payments/dispatch.ts';
 import { payoutItemsMax, payouts } from '#src/ledger/payments/payouts.ts';
@@ -19,9 +20,11 @@ import { tokenFactory } from '#src/ledger/payments/tokens/tokenFactory.ts';
 import { Overlay } from '#src/ledger/state/overlay.ts';
 import { toHex, uintToBytes } from '#src/lib/bytes.ts';
 import { SeededRandom } from '#src/lib/random.ts';
+import { atOnce } from '#src/lib/steps.ts';
 import { type Address, addressFromBytes, ZERO_ADDRESS } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { transactionBytesMax, transactionGasMax } from '#src/types/limits.ts';
+import { asEpoch, asGas, asWei } from '#src/types/units.ts';
 import { chainId, type Person, payment, person } from '../samples.ts';
 import { addMember, bytes, Ledger, memberId, type Sent } from './rig.ts';
 
@@ -343,6 +346,29 @@ describe('payoutBatch', () => {
     const { raw } = payment(ann, { to: PAYOUTS, data });
     assert.ok(raw.length <= transactionBytesMax, `${raw.length} bytes`);
   });
+});
+
+it('a proposer that has no more time ends its block after a batch, not after sixteen', () => {
+  const roll = new Payroll();
+  const context = {
+    ...{ parentHash: none, parentStateRoot: roll.ledger.root, coinbase: bank.address },
+    rules: {
+      ...{ chainId, baseFeePerGas: asWei(1n), evmLaneGasLimit: asGas(1n << 30n) },
+      ...{ paymentLaneGasLimit: asGas(1n << 30n), paymentLaneBytesMax: 1_500_000 },
+    },
+    ...{ ...roll.ledger.facts, epoch: asEpoch(0), prevRandao: none, blockHash: () => null },
+  };
+  const transactions = (count: number, data: Uint8Array, to: Address, gas: bigint) =>
+    Array.from({ length: count }, (_, at) =>
+      payment(ann, { nonce: BigInt(at), to, data, gasLimit: asGas(gas) }),
+    );
+  const inBlock = (candidates: ReturnType<typeof transactions>) =>
+    atOnce(assembleBlock(roll.ledger.state, context, candidates, () => false)).transactions.length;
+  const args = [roll.token, many(50), none, true];
+  const call = { abi: payouts.abi as Abi, functionName: 'payoutBatch', args };
+  const batch = bytes(encodeFunctionData(call));
+  assert.equal(inBlock(transactions(20, batch, PAYOUTS, 2_000_000n)), 1);
+  assert.equal(inBlock(transactions(20, new Uint8Array(0), bea.address, 21_000n)), 16);
 });
 
 /** To accounts that nobody has used, each with a memo that has no zero in it. */
