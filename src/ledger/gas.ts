@@ -68,7 +68,18 @@ export function effectiveGasPrice(
   return tipped < maxFeePerGas ? tipped : maxFeePerGas;
 }
 
+/** Of long data, which is asked about several times on its way into a block. */
+const tokensKnown = new WeakMap<Uint8Array, bigint>();
+const longDataBytes = 512;
+
 function dataTokens(data: Uint8Array): bigint {
+  if (data.length < longDataBytes) return countTokens(data);
+  const known = tokensKnown.get(data) ?? countTokens(data);
+  tokensKnown.set(data, known);
+  return known;
+}
+
+function countTokens(data: Uint8Array): bigint {
   let tokens = 0;
   for (const byte of data) tokens += byte === 0 ? 1 : TOKENS_OF_NONZERO_BYTE;
   return BigInt(tokens);

@@ -6,21 +6,32 @@ export type Hex = `0x${string}`;
 
 export const EMPTY_BYTES = new Uint8Array(0);
 
-/** Two digits for each byte, built once: `toHex` is on every request's path. */
-const HEX_OF_BYTE = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+/** Where short texts are put together: `toHex` is on every request's path. */
+const shortBytesMax = 64;
+const SHORT = Buffer.from(`0x${'00'.repeat(shortBytesMax)}`, 'latin1');
+const CHAR_OF_DIGIT = Buffer.from('0123456789abcdef', 'latin1');
 
 export function toHex(bytes: Uint8Array): Hex {
-  return `0x${toBareHex(bytes)}`;
+  if (bytes.length > shortBytesMax) return `0x${toBareHex(bytes)}`;
+  return SHORT.toString('latin1', 0, spellShort(bytes)) as Hex;
 }
 
 /** Hex without the prefix: a cheap map key for hashes and addresses. */
 export function toBareHex(bytes: Uint8Array): string {
-  if (bytes.length > 64) {
+  if (bytes.length > shortBytesMax) {
     return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
   }
-  let text = '';
-  for (const byte of bytes) text += HEX_OF_BYTE[byte];
-  return text;
+  return SHORT.toString('latin1', 2, spellShort(bytes));
+}
+
+/** Behind the prefix; where it ends. */
+function spellShort(bytes: Uint8Array): number {
+  let end = 2;
+  for (const byte of bytes) {
+    SHORT[end++] = CHAR_OF_DIGIT[byte >> 4] ?? 0;
+    SHORT[end++] = CHAR_OF_DIGIT[byte & 15] ?? 0;
+  }
+  return end;
 }
 
 /** The bytes, or null where the text is not strict `0x` hex of whole bytes. */
@@ -28,6 +39,21 @@ export function fromHex(text: string): Uint8Array | null {
   if (!text.startsWith('0x') || text.length % 2 !== 0) return null;
   if (!/^0x[0-9a-fA-F]*$/.test(text)) return null;
   return new Uint8Array(Buffer.from(text.slice(2), 'hex'));
+}
+
+const DIGIT_OF_CHAR = new Uint8Array(128);
+for (const [at, char] of [...'0123456789abcdefABCDEF'].entries()) {
+  DIGIT_OF_CHAR[char.charCodeAt(0)] = at < 16 ? at : at - 6;
+}
+
+/** Of text that was written here: an address, a hash. Short, and so without a detour by Buffer. */
+export function hexBytes(text: Hex): Uint8Array {
+  const bytes = new Uint8Array((text.length - 2) / 2);
+  for (let at = 0; at < bytes.length; at++) {
+    const high = DIGIT_OF_CHAR[text.charCodeAt(2 * at + 2)] ?? 0;
+    bytes[at] = 16 * high + (DIGIT_OF_CHAR[text.charCodeAt(2 * at + 3)] ?? 0);
+  }
+  return bytes;
 }
 
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
@@ -58,10 +84,18 @@ export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
   return out;
 }
 
+/** Below this a number does it, and no bigint has to be taken apart. */
+const SMALL = 1n << 48n;
+
 /** Big-endian, fixed width. Throws where the value does not fit: that is our own bug. */
 export function uintToBytes(value: bigint, width: number): Uint8Array {
   if (value < 0n || value >> BigInt(8 * width) !== 0n) throw new RangeError('integer out of width');
   const out = new Uint8Array(width);
+  if (value < SMALL) {
+    let small = Number(value);
+    for (let at = width; small > 0; small = Math.floor(small / 256)) out[--at] = small % 256;
+    return out;
+  }
   // Word by word: one digit of a bigint at a time would be a new bigint each.
   const words = new DataView(out.buffer);
   let rest = value;
@@ -74,14 +108,17 @@ export function uintToBytes(value: bigint, width: number): Uint8Array {
 /** Big-endian of any length; the empty string is zero. */
 export function bytesToUint(bytes: Uint8Array): bigint {
   const { length } = bytes;
+  let from = 0;
+  while (from < length && bytes[from] === 0) from++;
+  const digits = length - from;
+  const head = digits <= 6 ? digits : digits % 8;
   let small = 0;
-  const head = length <= 6 ? length : length % 8;
-  for (let i = 0; i < Math.min(head, 6); i++) small = small * 256 + (bytes[i] ?? 0);
+  for (let i = from; i < from + Math.min(head, 6); i++) small = small * 256 + (bytes[i] ?? 0);
   let value = BigInt(small);
-  if (head === 7) value = (value << 8n) | BigInt(bytes[6] ?? 0);
-  if (head === length) return value;
+  if (head === 7) value = (value << 8n) | BigInt(bytes[from + 6] ?? 0);
+  if (head === digits) return value;
   const words = new DataView(bytes.buffer, bytes.byteOffset, length);
-  for (let at = head; at < length; at += 8) value = (value << 64n) | words.getBigUint64(at);
+  for (let at = from + head; at < length; at += 8) value = (value << 64n) | words.getBigUint64(at);
   return value;
 }
 

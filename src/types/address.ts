@@ -1,7 +1,6 @@
 import { keccak256 } from '#src/crypto/keccak.ts';
 import type { Brand } from '#src/lib/brand.ts';
-import type { Hex } from '#src/lib/bytes.ts';
-import { toBareHex, toHex, utf8 } from '#src/lib/bytes.ts';
+import { type Hex, hexBytes, toBareHex, toHex, utf8 } from '#src/lib/bytes.ts';
 import { accept, assert, refuse, type Verdict } from '#src/lib/failure.ts';
 
 /** 20 bytes as lower-case `0x` hex, so that `===` and map keys work. */
@@ -18,7 +17,7 @@ export function addressFromBytes(bytes: Uint8Array): Address {
 }
 
 export function addressToBytes(address: Address): Uint8Array {
-  return new Uint8Array(Buffer.from(address.slice(2), 'hex'));
+  return hexBytes(address);
 }
 
 /** The last 20 bytes of the keccak of the 64-byte uncompressed key (yellow paper, appendix F). */

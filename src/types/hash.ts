@@ -1,6 +1,6 @@
 import { keccak256 } from '#src/crypto/keccak.ts';
 import type { Brand } from '#src/lib/brand.ts';
-import { fromHex, type Hex, toHex } from '#src/lib/bytes.ts';
+import { fromHex, type Hex, hexBytes, toHex } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 
 /** 32 bytes as lower-case `0x` hex, so that `===` and map keys work. */
@@ -14,7 +14,7 @@ export function hashFromBytes(bytes: Uint8Array): Hash {
 }
 
 export function hashToBytes(hash: Hash): Uint8Array {
-  return new Uint8Array(Buffer.from(hash.slice(2), 'hex'));
+  return hexBytes(hash);
 }
 
 /** Strict: prefix and 64 digits; any letter case. Null otherwise. */

@@ -1,5 +1,5 @@
 import { keccak256 } from '#src/crypto/keccak.ts';
-import { concatBytes } from '#src/lib/bytes.ts';
+import { concatBytes, type Hex, hexBytes } from '#src/lib/bytes.ts';
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
 import { type Address, addressFromBytes, addressToBytes } from './address.ts';
 import { type Hash, hashFromBytes, hashToBytes } from './hash.ts';
@@ -84,8 +84,8 @@ export function bloomOf(logs: readonly Log[]): Uint8Array {
   if (logs.length === 0) return EMPTY_BLOOM;
   const bloom = new Uint8Array(BLOOM_BYTES);
   for (const log of logs) {
-    addToBloom(bloom, addressToBytes(log.address));
-    for (const topic of log.topics) addToBloom(bloom, hashToBytes(topic));
+    addToBloom(bloom, log.address);
+    for (const topic of log.topics) addToBloom(bloom, topic);
   }
   return bloom;
 }
@@ -99,13 +99,26 @@ export function joinBlooms(blooms: Iterable<Uint8Array>): Uint8Array {
   return joined;
 }
 
-function addToBloom(bloom: Uint8Array, entry: Uint8Array): void {
-  const hash = keccak256(entry);
-  for (const at of [0, 2, 4]) {
-    const bit = (((hash[at] ?? 0) << 8) | (hash[at + 1] ?? 0)) & 2047;
+/** The same events of the same accounts come again: their bits are found once. */
+const bitsKnown = new Map<Hex, readonly number[]>();
+const bitsKnownMax = 4_096;
+
+function addToBloom(bloom: Uint8Array, entry: Address | Hash): void {
+  let bits = bitsKnown.get(entry);
+  if (bits === undefined) {
+    bits = bitsOf(entry);
+    if (bitsKnown.size >= bitsKnownMax) bitsKnown.clear();
+    bitsKnown.set(entry, bits);
+  }
+  for (const bit of bits) {
     const byte = BLOOM_BYTES - 1 - (bit >> 3);
     bloom[byte] = (bloom[byte] ?? 0) | (1 << (bit & 7));
   }
+}
+
+function bitsOf(entry: Hex): readonly number[] {
+  const hash = keccak256(hexBytes(entry));
+  return [0, 2, 4].map((at) => (((hash[at] ?? 0) << 8) | (hash[at + 1] ?? 0)) & 2047);
 }
 
 function readLog(item: RlpItem): Log | null {

@@ -8,6 +8,9 @@ import { type Abi, encodeFunctionData } from 'viem';
 import { type BlockContext, executeBlock } from '#src/ledger/execute.ts';
 import type { NativeContract } from '#src/ledger/payments/contract.ts';
 import { nodeDirectory } from '#src/ledger/payments/nodeDirectory.ts';
+import { payoutItemsMax, payouts } from '#src/ledger/payments/payouts.ts';
+import { paymentTokenAt } from '#src/ledger/payments/tokens/paymentToken.ts';
+import { tokenFactory } from '#src/ledger/payments/tokens/tokenFactory.ts';
 import { hasPendingChanges } from '#src/ledger/payments/validatorChanges.ts';
 import { toHex, uintToBytes, utf8 } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
@@ -36,12 +39,12 @@ import { payment, person } from '../ledger/samples.ts';
 const validators = 128;
 const rounds = 7;
 const gasLimit = asGas(16_000_000n);
-const ledger = new Ledger({ members: validators });
+const ledger = new Ledger({ members: validators, member: { roles: 5 } });
 
 type Sending = { readonly to: Address; readonly data: Uint8Array; readonly value?: bigint };
 
-/** The same block several times, on the same state. */
-function measure(name: string, count: number, call: (n: number) => Sending): void {
+/** The same block several times, on the same state; figures are of one of `parts` in a call. */
+function measure(name: string, count: number, call: (n: number) => Sending, parts = 1): void {
   const from = person(0);
   const first = ledger.nonces.get(from.address) ?? 0n;
   const transactions = Array.from({ length: count }, (_, n) => {
@@ -76,7 +79,8 @@ function measure(name: string, count: number, call: (n: number) => Sending): voi
     succeeded = executed.value.receipts.filter((receipt) => receipt.succeeded).length;
   }
   const ended = succeeded === count ? '' : succeeded === 0 ? 'refused' : `${succeeded} succeed`;
-  const figures = [gas / count, (best / count) * 1e3].map((figure) => figure.toFixed(0));
+  const all = count * parts;
+  const figures = [gas / all, (best / all) * 1e3].map((figure) => figure.toFixed(0));
   print(name, ...figures, ((best / gas) * 1e6).toFixed(2), ended);
 }
 
@@ -131,12 +135,55 @@ const vote = (view: number) => {
 const proposal = (calls: readonly string[]) =>
   council('propose', Array(calls.length).fill(validatorRegistry.address), calls, 0, '');
 
+const newAccount = (n: number) => addressFromBytes(uintToBytes((0xaan << 152n) + BigInt(n), 20));
+
+/** A bank's euros: what a currency costs, and what a batch saves. */
+function measureTokens(): void {
+  const of = ['Euro', 'EUR', 'EUR', memberId(0), person(0).address, zero32];
+  const made = ledger.send(person(0), [tokenFactory, 'createToken', of]);
+  const address = String(made.logs[0]?.args.token).toLowerCase() as Address;
+  const token = paymentTokenAt(address);
+  assert(made.ok && token !== null, 'there is a currency');
+  const euro = (name: string, ...args: readonly unknown[]) => to(token, name, ...args);
+  const minted = ledger.send(person(0), [token, 'mintWithMemo', [person(0).address, COIN, zero32]]);
+  assert(minted.ok, 'there is money');
+  const memo = keccakHash(utf8('a memo'));
+  measure('transfer of a token to a new account', 2_000, (n) =>
+    euro('transfer', newAccount(n), 1n),
+  );
+  measure('transfer of a token to one account', 2_000, () => euro('transfer', newAccount(0), 1n));
+  measure('transferWithMemo', 2_000, (n) => euro('transferWithMemo', newAccount(n), 1n, memo));
+  measure('approve', 2_000, (n) => euro('approve', newAccount(n), 1n));
+  const items = (first: number, ofOne: boolean) =>
+    Array.from({ length: payoutItemsMax }, (_, n) => ({
+      to: newAccount(ofOne ? 0 : first + n),
+      ...{ amount: 1n, memo },
+    }));
+  const batch = (n: number, ofOne: boolean, atomic: boolean) =>
+    to(
+      payouts,
+      'payoutBatch',
+      address,
+      items(n * payoutItemsMax, ofOne),
+      toHex(uintToBytes(BigInt(n), 32)),
+      atomic,
+    );
+  measure('payoutBatch to new accounts, an item', 8, (n) => batch(n, false, true), payoutItemsMax);
+  measure('payoutBatch to one account, an item', 8, (n) => batch(n, true, true), payoutItemsMax);
+  const nobody = Array.from({ length: payoutItemsMax }, () => ({
+    ...{ to: ZERO_ADDRESS, amount: 1n, memo: zero32 },
+  }));
+  const refused = (n: number) =>
+    to(payouts, 'payoutBatch', address, nobody, toHex(uintToBytes(BigInt(n), 32)), false);
+  measure('payoutBatch to nobody, an item', 8, refused, payoutItemsMax);
+}
+
 const longSet = ledger.send(person(0), [validatorRegistry, 'setIngress', [0n, longIngress(0)]]);
 assert(longSet.ok, 'an address may be as long as that');
 
 print('', 'gas', 'us', 'ms/Mgas');
 measure('a payment to a new account', 2_000, (n) => ({
-  to: addressFromBytes(uintToBytes((0xaan << 152n) + BigInt(n), 20)),
+  to: newAccount(n),
   data: new Uint8Array(0),
 }));
 measure('setFeeRecipient', 300, (n) =>
@@ -169,6 +216,7 @@ measure('setOperator', 300, (n) =>
 );
 measure('getMember', 300, () => consortium('getMember', memberId(0)));
 measure('hasRole', 300, () => consortium('hasRole', keccakHash(utf8('nobody')), 1n));
+measureTokens();
 time('hasPendingChanges, at each change of the pool', 10_000, () =>
   hasPendingChanges(ledger.state),
 );

@@ -189,7 +189,7 @@ export async function rate(
 }
 
 /** A full pool or a sender's limit says "later", and later it goes through. */
-async function submit(target: Target, signed: readonly Signed[]): Promise<void> {
+export async function submit(target: Target, signed: readonly Signed[]): Promise<void> {
   let left = signed;
   while (left.length > 0) {
     const bodies = left.map(({ raw }, id) => ({

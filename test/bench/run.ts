@@ -5,6 +5,7 @@
  * `--quick` takes fewer payments, to see that everything runs; `--alone` leaves anvil out.
  */
 import { parseArgs } from 'node:util';
+import { measureCurrency } from './currency.ts';
 import {
   type Account,
   accounts,
@@ -27,10 +28,20 @@ const { values } = parseArgs({ options: { quick: flag, alone: flag } });
 const lonePayments = values.quick ? 30 : 300;
 const manyPayments = values.quick ? 500 : 20_000;
 const senders = 20;
+const currencyCounts = values.quick
+  ? { transfers: 500, batches: 2 }
+  : { transfers: 10_000, batches: 60 };
 const regionDelayMs = 40;
 
 type Measured = { readonly p50: number; readonly single: number };
-type Goals = { p50?: Goal; p99?: Goal; single?: Goal; cpu?: Goal };
+type Goals = {
+  p50?: Goal;
+  p99?: Goal;
+  single?: Goal;
+  cpu?: Goal;
+  transfers?: Goal;
+  items?: Goal;
+};
 
 const table = new Table();
 const four = await measureDevnet('four validators', 4, {
@@ -38,6 +49,8 @@ const four = await measureDevnet('four validators', 4, {
   p99: { atMost: 30 },
   single: { atLeast: 2_000 },
   cpu: { atMost: 800 },
+  transfers: { atLeast: 1_200 },
+  items: { atLeast: 15_000 },
 });
 const one = await measureDevnet('one validator', 1, { single: { atLeast: 5_000 } });
 await besideAnvil();
@@ -51,7 +64,9 @@ process.exit(0);
 async function measureDevnet(label: string, validators: number, goals: Goals): Promise<Measured> {
   const running = await startDevnet(validators);
   try {
-    return await measure(label, running, true, goals);
+    const measured = await measure(label, running, true, goals);
+    await measureCurrency(table, label, running, currencyCounts, goals);
+    return measured;
   } finally {
     await running.stop();
   }

@@ -11,8 +11,8 @@ import { keccak256 } from '#src/crypto/keccak.ts';
 import {
   bytesToUint,
   concatBytes,
-  fromHex,
   type Hex,
+  hexBytes,
   toHex,
   uintToBytes,
   utf8,
@@ -66,6 +66,8 @@ export type Codec = {
   /** Bytes that a value takes in the head of what holds it: 32 for an offset. */
   readonly head: number;
   readonly isDynamic: boolean;
+  /** Of a value that is one word. */
+  readonly word?: WordType;
   readonly encode: (value: unknown) => Uint8Array;
   /** Reads at a position; throws `AbiError` and nothing else. */
   readonly decode: (data: Source, at: number) => unknown;
@@ -141,12 +143,19 @@ export function codecOf(param: Param): Codec {
   return byteString((value) => utf8(value as string), text);
 }
 
-/** A value in one 32-byte word, here and in a storage slot. */
+/** A value of up to 32 bytes: a word of the ABI, and a part of a storage slot. */
 export type WordType = {
+  /** Of the value alone. */
   readonly bytes: number;
-  readonly isLeft: boolean;
+  readonly toBytes: (value: unknown) => Uint8Array;
+  /** From bytes that are sound. */
+  readonly fromBytes: (bytes: Uint8Array) => unknown;
+  /** 32 bytes. */
   readonly toWord: (value: unknown) => Uint8Array;
+  /** Throws `AbiError`. */
   readonly fromWord: (word: Uint8Array) => unknown;
+  /** The word in 64 digits. */
+  readonly toDigits: (value: unknown) => string;
 };
 
 export function uintWord(bits: number): WordType {
@@ -154,7 +163,8 @@ export function uintWord(bits: number): WordType {
   const bytes = bits / 8;
   return {
     bytes,
-    isLeft: false,
+    toBytes: (value) => uintToBytes(value as bigint, bytes),
+    fromBytes: bytesToUint,
     toWord: (value) => {
       const number = value as bigint;
       assert(number >= 0n && number >> BigInt(bits) === 0n, `a value fits uint${bits}`);
@@ -162,26 +172,29 @@ export function uintWord(bits: number): WordType {
     },
     fromWord: (word) => {
       needZeros(word, 0, 32 - bytes);
-      let from = 32 - bytes;
-      while (from < 32 && word[from] === 0) from++;
-      return bytesToUint(word.subarray(from));
+      return bytesToUint(word);
     },
+    toDigits: (value) => (value as bigint).toString(16).padStart(64, '0'),
   };
 }
 
 export const addressWord: WordType = {
   bytes: 20,
-  isLeft: false,
+  toBytes: (value) => addressToBytes(value as Address),
+  fromBytes: addressFromBytes,
   toWord: (value) => concatBytes(new Uint8Array(12), addressToBytes(value as Address)),
   fromWord: (word) => {
     needZeros(word, 0, 12);
     return addressFromBytes(word.subarray(12));
   },
+  toDigits: (value) => `${ADDRESS_PADDING}${(value as Address).slice(2)}`,
 };
+const ADDRESS_PADDING = '00'.repeat(12);
 
 export const boolWord: WordType = {
   bytes: 1,
-  isLeft: false,
+  toBytes: (value) => Uint8Array.of(value === true ? 1 : 0),
+  fromBytes: (bytes) => bytes[0] === 1,
   toWord: (value) => uintToBytes(value === true ? 1n : 0n, 32),
   fromWord: (word) => {
     needZeros(word, 0, 31);
@@ -189,32 +202,37 @@ export const boolWord: WordType = {
     if (bit > 1) throw new AbiError('a boolean is 0 or 1');
     return bit === 1;
   },
+  toDigits: (value) => (value === true ? '1' : '0').padStart(64, '0'),
 };
 
-/** Left-aligned, unlike numbers. */
+/** Left-aligned in a word, unlike numbers. */
 export function bytesWord(bytes: number): WordType {
   assert(bytes > 0 && bytes <= 32, `bytes${bytes}`);
+  const toBytes = (value: unknown) => {
+    const given = value as Hex;
+    assert(given.length === 2 + 2 * bytes, `a value fits bytes${bytes}`);
+    return hexBytes(given);
+  };
   return {
     bytes,
-    isLeft: true,
-    toWord: (value) => {
-      const given = fromHex(value as string);
-      assert(given?.length === bytes, `a value fits bytes${bytes}`);
-      return concatBytes(given, new Uint8Array(32 - bytes));
-    },
+    toBytes,
+    fromBytes: toHex,
+    toWord: (value) => concatBytes(toBytes(value), new Uint8Array(32 - bytes)),
     fromWord: (word) => {
       needZeros(word, bytes, 32);
       return toHex(word.subarray(0, bytes));
     },
+    toDigits: (value) => (value as string).slice(2).padEnd(64, '0'),
   };
 }
 
-function word({ toWord, fromWord }: WordType): Codec {
+function word(type: WordType): Codec {
   return {
     head: 32,
     isDynamic: false,
-    encode: toWord,
-    decode: (data, at) => fromWord(data.take(at, 32)),
+    word: type,
+    encode: type.toWord,
+    decode: (data, at) => type.fromWord(data.take(at, 32)),
   };
 }
 
@@ -249,6 +267,7 @@ function sequence(items: readonly Codec[]): Codec {
     encode: (value) => {
       const values = value as readonly unknown[];
       assert(values.length === items.length, `${items.length} values`);
+      if (!isDynamic) return inOrder(items, values, heads);
       const front: Uint8Array[] = [];
       const back: Uint8Array[] = [];
       let tail = heads;
@@ -273,6 +292,17 @@ function sequence(items: readonly Codec[]): Codec {
       });
     },
   };
+}
+
+/** Parts of a fixed length: no offsets among them. */
+function inOrder(items: readonly Codec[], values: readonly unknown[], length: number): Uint8Array {
+  const encoded = new Uint8Array(length);
+  let at = 0;
+  for (const [index, item] of items.entries()) {
+    encoded.set(item.encode(values[index]), at);
+    at += item.head;
+  }
+  return encoded;
 }
 
 function listOf(item: Codec): Codec {

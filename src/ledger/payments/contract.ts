@@ -31,6 +31,7 @@ import {
   selectorOf,
   type ValueOf,
   type ValuesOf,
+  type WordType,
 } from './abi.ts';
 
 /** What a contract may know of the block that it runs in. */
@@ -265,12 +266,12 @@ export function templateEventsOf<const A extends Abi>(
   return (address, name, ...values) => {
     const event = known.get(name);
     assert(event !== undefined, `event ${name} is in the ABI`);
-    const { topic, params, data } = event;
+    const { topic, words, data } = event;
     const all = values as readonly unknown[];
     const topics = [topic];
     const plain: unknown[] = [];
-    for (const [index, { indexed, codec }] of params.entries()) {
-      if (indexed) topics.push(hashFromBytes(codec.encode(all[index])));
+    for (const [index, word] of words.entries()) {
+      if (word !== null) topics.push(`0x${word.toDigits(all[index])}` as Hash);
       else plain.push(all[index]);
     }
     return { address, topics, data: data.encode(plain) };
@@ -280,21 +281,22 @@ export function templateEventsOf<const A extends Abi>(
 type EventParam = Param & { readonly indexed?: boolean | undefined };
 type EventCodec = {
   readonly topic: Hash;
-  readonly params: readonly { indexed: boolean; codec: ReturnType<typeof codecOf> }[];
+  /** Of each parameter that is a topic; null for data. */
+  readonly words: readonly (WordType | null)[];
   readonly data: ParamsCodec;
 };
 
 function eventCodec(event: { name: string; inputs: readonly EventParam[] }): EventCodec {
   const { signature } = new ParamsCodec(event.inputs);
-  const params = event.inputs.map((param) => {
-    const codec = codecOf(param);
-    const indexed = param.indexed === true;
-    assert(!indexed || (codec.head === 32 && !codec.isDynamic), 'a topic is one word');
-    return { indexed, codec };
+  const words = event.inputs.map((param) => {
+    if (param.indexed !== true) return null;
+    const { word } = codecOf(param);
+    assert(word !== undefined, 'a topic is one word');
+    return word;
   });
   return {
     topic: keccakHash(utf8(`${event.name}${signature}`)),
-    params,
+    words,
     data: new ParamsCodec(event.inputs.filter(({ indexed }) => indexed !== true)),
   };
 }

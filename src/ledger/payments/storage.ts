@@ -8,12 +8,19 @@
  *     store.names(id).set(state, 'alpha');
  */
 import { keccak256 } from '#src/crypto/keccak.ts';
-import { bytesToUint, concatBytes, type Hex, uintToBytes, utf8 } from '#src/lib/bytes.ts';
+import {
+  bytesToUint,
+  concatBytes,
+  type Hex,
+  toBareHex,
+  uintToBytes,
+  utf8,
+} from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { trimSlot } from '../state/overlay.ts';
-import type { StateReader, StateWriter } from '../state/reader.ts';
+import type { SlotKey, StateReader, StateWriter } from '../state/reader.ts';
 import { addressWord, boolWord, bytesWord, uintWord, type WordType } from './abi.ts';
 
 export type Item<T> = {
@@ -31,7 +38,13 @@ export type Items<V> = {
 };
 
 /** Where a value is: an account's slot, and the byte in it from the low end. */
-type Place = { readonly account: Address; readonly slot: bigint; readonly byte: number };
+type Place = {
+  readonly account: Address;
+  readonly slot: bigint;
+  readonly byte: number;
+  /** Of the slot, where it is known already. */
+  readonly key?: SlotKey;
+};
 
 /** A type of variable: how much room it takes, and what one sees of it at a place. */
 export type Kind<V> = {
@@ -119,26 +132,24 @@ export function packed<F extends Readonly<Record<string, WordKind<unknown>>>>(
     return { name, word, from: 32 - byte - word.bytes, to: 32 - byte };
   });
   type Whole = { readonly [K in keyof F]: ItemOf<F[K]> };
-  const at = ({ account, slot }: Place): Item<Whole> => ({
+  const zeros = parts.map(({ name, word }) => [name, word.fromBytes(new Uint8Array(word.bytes))]);
+  const nothing = Object.freeze(Object.fromEntries(zeros)) as Whole;
+  const at = ({ account, slot, key }: Place): Item<Whole> => ({
     get: (state) => {
-      const whole = readSlot(state, account, slot);
-      const entries = parts.map(({ name, word, from, to }) => {
-        const value = new Uint8Array(32);
-        value.set(whole.subarray(from, to), word.isLeft ? 0 : 32 - word.bytes);
-        return [name, word.fromWord(value)];
-      });
-      return Object.fromEntries(entries) as Whole;
+      const stored = state.slot(account, key ?? slotKey(slot));
+      if (stored.length === 0) return nothing;
+      const whole = new Uint8Array(32);
+      whole.set(stored, 32 - stored.length);
+      const value: Record<string, unknown> = {};
+      for (const { name, word, from, to } of parts) {
+        value[name] = word.fromBytes(whole.subarray(from, to));
+      }
+      return value as Whole;
     },
     set: (state, value) => {
       const whole = new Uint8Array(32);
-      for (const { name, word, from } of parts) {
-        const encoded = word.toWord(value[name]);
-        whole.set(
-          word.isLeft ? encoded.subarray(0, word.bytes) : encoded.subarray(32 - word.bytes),
-          from,
-        );
-      }
-      writeSlot(state, account, slot, whole);
+      for (const { name, word, from } of parts) whole.set(word.toBytes(value[name]), from);
+      state.setSlot(account, key ?? slotKey(slot), trimSlot(whole));
     },
   });
   return { bytes: 32, slots: 1n, at };
@@ -154,18 +165,21 @@ export function mapping<T, V>(key: WordKind<T>, kind: Kind<V>): Kind<(key: T) =>
         let place = known.get(value);
         if (place === undefined) {
           const preimage = concatBytes(key.word.toWord(value), uintToBytes(slot, 32));
-          place = bytesToUint(keccak256(preimage));
-          if (known.size < slotsKnownMax) known.set(value, place);
+          const hash = keccak256(preimage);
+          place = { slot: bytesToUint(hash), byte: 0, key: toBareHex(hash) };
+          if (known.size >= slotsKnownMax) known.clear();
+          known.set(value, place);
         }
-        return kind.at({ account, slot: place, byte: 0 });
+        return kind.at({ account, ...place });
       };
     },
   };
 }
 
 /** Where a small mapping's values are, for the slots of variables: the same keys come again. */
-const slotsKnownMax = 1_024;
-const slotsByBase = new Map<bigint, Map<unknown, bigint>>();
+const slotsKnownMax = 2_048;
+type Known = Map<unknown, Omit<Place, 'account'>>;
+const slotsByBase = new Map<bigint, Known>();
 
 const slotsBehind = new Map<bigint, bigint>();
 
@@ -181,7 +195,7 @@ function slotBehind(slot: bigint): bigint {
 }
 
 /** Nested mappings are not remembered: their slots are without end. */
-function slotsKnown(base: bigint): Map<unknown, bigint> {
+function slotsKnown(base: bigint): Known {
   if (base > 255n) return new Map();
   let known = slotsByBase.get(base);
   if (known === undefined) {
@@ -267,30 +281,25 @@ function slotKey(slot: bigint): string {
 
 function single<T>(word: WordType): WordKind<T> {
   const { bytes: width } = word;
-  // In a word of the ABI `bytesN` stands left; in a slot it shares the room like all others.
-  const { isLeft } = word;
   return {
     word,
     bytes: width,
     slots: 1n,
-    at: ({ account, slot, byte }) => {
+    at: ({ account, slot, byte, key }) => {
       const from = 32 - byte - width;
       return {
         get: (state) => {
           // Without leading zeros: of the part there may be less than its width, or nothing.
-          const stored = state.slot(account, slotKey(slot));
+          const stored = state.slot(account, key ?? slotKey(slot));
           const end = stored.length - byte;
           const begin = end > width ? end - width : 0;
-          const value = new Uint8Array(32);
-          const rightEdge = isLeft ? width : 32;
-          for (let at = begin; at < end; at++) value[rightEdge - end + at] = stored[at] ?? 0;
-          return word.fromWord(value) as T;
+          const value = new Uint8Array(width);
+          for (let at = begin; at < end; at++) value[width - end + at] = stored[at] ?? 0;
+          return word.fromBytes(value) as T;
         },
         set: (state, value) => {
-          const encoded = word.toWord(value);
-          const part = isLeft ? encoded.subarray(0, width) : encoded.subarray(32 - width);
           const whole = readSlot(state, account, slot);
-          whole.set(part, from);
+          whole.set(word.toBytes(value), from);
           writeSlot(state, account, slot, whole);
         },
       };
@@ -368,7 +377,9 @@ function viewsOf<F extends Fields>(fields: F): (place: Place) => Views<F> {
     Object.defineProperty(prototype, name, {
       get(this: { readonly place: Place }) {
         const { account, slot } = this.place;
-        return kind.at({ account, slot: (slot + offset.slot) & SLOT_MASK, byte: offset.byte });
+        const { byte } = offset;
+        if (offset.slot === 0n) return kind.at({ ...this.place, byte });
+        return kind.at({ account, slot: (slot + offset.slot) & SLOT_MASK, byte });
       },
     });
   }

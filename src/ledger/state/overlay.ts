@@ -1,5 +1,5 @@
 import { keccak256 } from '#src/crypto/keccak.ts';
-import { bytesEqual, EMPTY_BYTES, toBareHex } from '#src/lib/bytes.ts';
+import { bytesEqual, EMPTY_BYTES, hexBytes, toBareHex } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import { type Address, addressToBytes } from '#src/types/address.ts';
 import { type Hash, keccakHash } from '#src/types/hash.ts';
@@ -145,7 +145,7 @@ export class Overlay implements StateReader {
     const changes: TrieChange[] = [];
     for (const [key, value] of slots) {
       if (bytesEqual(value, this.#parent.slot(address, key))) continue;
-      const path = toBareHex(keccak256(new Uint8Array(Buffer.from(key, 'hex'))));
+      const path = toBareHex(keccak256(hexBytes(`0x${key}`)));
       changes.push({ path, value: value.length === 0 ? null : encodeRlp(value) });
     }
     const account = this.account(address) ?? EMPTY_ACCOUNT;
