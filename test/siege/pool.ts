@@ -1,9 +1,10 @@
 /**
  * A siege of the pools (reliability P1): attackers who fill them with payments that wait for ever,
  * cannot be paid, replace each other or cost nothing, while honest people pay (Li et al., DETER,
- * CCS 2021). What each gets is counted.
+ * CCS 2021). What each gets is counted. The calm before is beside a process that only turns.
  */
 
+import { spawn } from 'node:child_process';
 import { toHex } from '#src/lib/bytes.ts';
 import { signTransaction, type TransactionFields } from '#src/types/transaction.ts';
 import { asGas, asWei } from '#src/types/units.ts';
@@ -31,7 +32,12 @@ export type PoolSiege = {
   readonly deaths: readonly string[];
 };
 
-export async function besiegePools(attackers: number, each: number): Promise<PoolSiege> {
+/** `perSecond`: of all attackers together; what they may send is the business of quotas. */
+export async function besiegePools(
+  attackers: number,
+  each: number,
+  perSecond: number,
+): Promise<PoolSiege> {
   const honest = accounts(4_000, honestSenders);
   const rich = accounts(4_100, attackers);
   const [payee, treasury] = accounts(4_500, 2) as [Account, Account];
@@ -47,12 +53,19 @@ export async function besiegePools(attackers: number, each: number): Promise<Poo
     const [first] = targets as [Target];
     const gifts = rich.map(({ address }) => transfer(treasury, address, chainId, attackerWei));
     for (const { raw } of gifts) await first.call('eth_sendRawTransactionSync', [raw]);
-    const calm = await payHonestly(targets, honest, payee, pause(calmMs));
-    const attacks = rich.map(async (attacker, at) => {
-      const raws = attackOf(at % KINDS.length, attacker, payee, each);
+    // Signed before anything is timed, by whoever times it.
+    const prepared = rich.map((one, at) => attackOf(at % KINDS.length, one, payee, each));
+    const burner = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' });
+    const calm = await payHonestly(targets, honest, payee, pause(calmMs)).finally(() =>
+      burner.kill('SIGKILL'),
+    );
+    const attacks = prepared.map(async (raws) => {
       for (let next = 0; next < raws.length; next += batchItems) {
         const some = raws.slice(next, next + batchItems);
+        const sent = performance.now();
         await send(targets[(next / batchItems) % targets.length] as Target, some, answers);
+        const lasts = (some.length * attackers * 1_000) / perSecond;
+        await pause(Math.max(0, sent + lasts - performance.now()));
       }
     });
     const siege = await payHonestly(targets, honest, payee, Promise.all(attacks));

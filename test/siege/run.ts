@@ -1,6 +1,7 @@
 /**
  * `npm run test:siege`: three minutes, or `--seconds N`, and then the pools: ten attackers with
- * 10,000 payments each, or `--payments N`. Ends with 1 where a promise was broken.
+ * 10,000 payments each, or `--payments N`, of all together 4,000 a second, or `--rate N`. Ends with 1
+ * where a promise was broken.
  */
 import { parseArgs } from 'node:util';
 import { besiegePools } from './pool.ts';
@@ -13,6 +14,7 @@ const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '180' },
     payments: { type: 'string', default: '10000' },
+    rate: { type: 'string', default: '4000' },
   },
 });
 const report = await besiege(Number(values.seconds), (line) => process.stdout.write(`${line}\n`));
@@ -21,7 +23,8 @@ process.stdout.write(`${JSON.stringify(rest, null, 1)}\n`);
 for (const [what, times] of Object.entries(attackers).sort()) {
   process.stdout.write(`${what.padEnd(32)}${times}\n`);
 }
-const pools = await besiegePools(poolAttackers, Number(values.payments));
+const { payments, rate } = values;
+const pools = await besiegePools(poolAttackers, Number(payments), Number(rate));
 process.stdout.write(`pools: ${JSON.stringify(pools, null, 1)}\n`);
 const broken = [...brokenBy(report), ...brokenPools(pools)];
 for (const promise of broken) process.stdout.write(`BROKEN: ${promise}\n`);

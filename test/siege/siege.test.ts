@@ -15,7 +15,7 @@ test('a short siege: nobody dies, nobody honest is refused', { timeout }, async 
 });
 
 test('a siege of the pools: every honest payment is final', { timeout }, async (t) => {
-  const { honest, answers, deaths } = await besiegePools(10, 500);
+  const { honest, answers, deaths } = await besiegePools(10, 500, 4_000);
   t.diagnostic(JSON.stringify({ honest, answers }));
   assert.deepEqual(deaths, []);
   assert.ok(honest.sent > 100);
