@@ -12,6 +12,8 @@ import { historyCommand } from './commands/history.ts';
 import { initCommand } from './commands/init.ts';
 import { keysCommand } from './commands/keys.ts';
 import { memberCommand } from './commands/member.ts';
+import { merchantCommand } from './commands/merchant.ts';
+import { orderCommand } from './commands/order.ts';
 import { payCommand } from './commands/pay.ts';
 import { receiptCommand } from './commands/receipt.ts';
 import { signerCommand } from './commands/signer.ts';
@@ -37,6 +39,8 @@ const commands = [
   configCommand(),
   accessCommand(),
   memberCommand(),
+  merchantCommand(),
+  orderCommand(),
   validatorCommand(),
   voteCommand(),
   walletCommand(),

@@ -22,6 +22,14 @@ export function isTokenSymbol(text: string): boolean {
 /** Units of every currency are millionths (payments.md 2.1, rule 6). */
 const tokenDecimals = 6;
 
+/** Null where it is no amount: 12, 12.5, 0.000001; never rounded. */
+export function parseTokenAmount(text: string): bigint | null {
+  const parts = /^(0|[1-9]\d{0,28})(?:\.(\d{1,6}))?$/.exec(text);
+  if (parts === null) return null;
+  const [, whole = '', part = ''] = parts;
+  return BigInt(whole + part.padEnd(tokenDecimals, '0'));
+}
+
 /** Without trailing zeros behind two decimals: 12.50, 0.000001. */
 export function formatTokenAmount(amount: bigint): string {
   const digits = amount.toString().padStart(tokenDecimals + 1, '0');

@@ -13,7 +13,7 @@ import { openPaymentSigner, type SignerOptions, signerOptions } from '../../paym
 import { type Receipt, transact } from '../transact.ts';
 import { consortium, encodeCall, view } from './contract.ts';
 import { type Membership, readMembership } from './registry.ts';
-import { describeRevert } from './words.ts';
+import { describeRevert, type Sentences } from './words.ts';
 
 export type SessionOptions = SignerOptions & { rpc: string; json: boolean };
 
@@ -59,6 +59,8 @@ export class Session {
   /** Null for an account that is no member's. */
   readonly memberId: string | null;
   readonly report: Report;
+  /** What errors mean to this command, where that is not what they mean to a member. */
+  sentences: Sentences = {};
 
   private constructor(
     client: Client,
@@ -117,7 +119,7 @@ export class Session {
       if (receipt.status === '0x1') return receipt;
     } catch (error) {
       if (!(error instanceof NodeRefusal) || typeof error.data !== 'string') throw error;
-      const words = describeRevert(error.data);
+      const words = describeRevert(error.data, this.sentences);
       throw new UserError(EXIT.badData, `refused: ${words ?? error.message}`, { cause: error });
     }
     throw new UserError(

@@ -104,18 +104,20 @@ function describeCall(to: `0x${string}`, data: string, { validators }: Membershi
 }
 
 /** Of a revert, from the error's bytes; null where they are no error that is known. */
-export function describeRevert(data: string): string | null {
+/** `own`: of the contract that was called, where its errors mean something else. */
+export function describeRevert(data: string, own: Sentences = {}): string | null {
   const error = decodeError(data);
   if (error === null) return null;
   const [first, second, third] = error.values;
-  const say = SENTENCES[error.name];
+  const say = own[error.name] ?? SENTENCES[error.name];
   if (say !== undefined) return say(first, second, third);
   return `${error.name}(${error.values.map(spell).join(', ')})`;
 }
 
 type Sentence = (first: unknown, second: unknown, third: unknown) => string;
+export type Sentences = Readonly<Record<string, Sentence>>;
 
-const SENTENCES: Readonly<Record<string, Sentence>> = {
+const SENTENCES: Sentences = {
   NotAuthorized: (who) =>
     `the account ${who} may not do this: it needs the member's admin or operator, or a member ` +
     'that may vote',

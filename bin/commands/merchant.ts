@@ -1,0 +1,11 @@
+import { Command } from 'commander';
+import { keyCommand, registerCommand, showCommand, signUpCommand } from './sales/merchants.ts';
+
+export function merchantCommand(): Command {
+  return new Command('merchant')
+    .description('who sells: sign up, be registered by an acquirer, keys for orders')
+    .addCommand(signUpCommand())
+    .addCommand(registerCommand())
+    .addCommand(keyCommand())
+    .addCommand(showCommand());
+}

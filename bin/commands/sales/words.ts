@@ -1,0 +1,135 @@
+/** What merchants and orders are called on the command line. */
+
+import { STATE } from '#src/ledger/payments/orders/orderStore.ts';
+import { tokenFactory } from '#src/ledger/payments/tokens/tokenFactory.ts';
+import { utf8 } from '#src/lib/bytes.ts';
+import { EXIT, UserError } from '#src/lib/failure.ts';
+import { type Address, formatAddress, parseAddress } from '#src/types/address.ts';
+import {
+  currencyOf,
+  formatTokenAmount,
+  isCurrency,
+  parseTokenAmount,
+} from '#src/types/currency.ts';
+import { type Hash, hashToBytes, parseHash } from '#src/types/hash.ts';
+import { memberIdOf } from '#src/types/memberId.ts';
+import type { Client } from '../../client.ts';
+import { printable } from '../../output.ts';
+import { view } from '../membership/contract.ts';
+import { Session, type SessionOptions } from '../membership/session.ts';
+import { type Sentences, timeOf } from '../membership/words.ts';
+
+/** A text of up to 32 bytes, or the 32 bytes themselves. */
+export function idOf(text: string, what: string): Hash {
+  if (text.startsWith('0x')) {
+    const hash = parseHash(text);
+    if (hash === null) throw new UserError(EXIT.usage, `${what} should be 0x and 64 digits`);
+    return hash;
+  }
+  const bytes = utf8(text);
+  if (bytes.length === 0 || bytes.length > 32) {
+    throw new UserError(EXIT.usage, `${what} should have 1 to 32 bytes, not ${bytes.length}`);
+  }
+  return memberIdOf(text);
+}
+
+/** As somebody wrote it, where it was a text. */
+export function textOf(id: Hash): string {
+  const bytes = hashToBytes(id);
+  const length = bytes.indexOf(0);
+  const text = Buffer.from(length < 0 ? bytes : bytes.subarray(0, length)).toString('latin1');
+  return /^[\x20-\x7e]+$/.test(text) && memberIdOf(text) === id ? text : id;
+}
+
+/** By its address, or by its currency where there is one token of that. */
+export async function tokenOf(client: Client, text: string): Promise<Address> {
+  if (text.startsWith('0x')) {
+    const parsed = parseAddress(text);
+    if (!parsed.ok) throw new UserError(EXIT.usage, `${text} is no address`);
+    return parsed.value;
+  }
+  const currency = text.toUpperCase();
+  if (!isCurrency(currency)) {
+    throw new UserError(EXIT.usage, `"${text}" is no currency: EUR, or the address of a token`);
+  }
+  const [found] = await view(client, tokenFactory, 'tokensByCurrency', currency);
+  const tokens = found as readonly Address[];
+  const [only, second] = tokens;
+  if (only === undefined) throw new UserError(EXIT.badData, `no token of ${currency} here`);
+  if (second !== undefined) {
+    const list = tokens.map((token) => `\n  ${formatAddress(token)}`).join('');
+    throw new UserError(
+      EXIT.usage,
+      `several tokens of ${currency}: name one by its address${list}`,
+    );
+  }
+  return only;
+}
+
+export function tokenAmountArgument(text: string, what: string): bigint {
+  const amount = parseTokenAmount(text);
+  if (amount !== null && amount > 0n) return amount;
+  throw new UserError(EXIT.usage, `${what} should be an amount such as 12.50, not "${text}"`);
+}
+
+export function money(amount: bigint, token: Address): string {
+  return `${formatTokenAmount(amount)} ${currencyOf(token)}`;
+}
+
+/** What the contracts refuse, for people; the name of the error is there for programs. */
+export const sentences: Sentences = {
+  NotAuthorized: (who) => `${who} has not the right to do this [NotAuthorized]`,
+  InvalidSignature: (who) =>
+    `the signature is not by a key that may sign this (${who}) [InvalidSignature]`,
+  MerchantExists: (id) => `there is a merchant ${spell(id)} already [MerchantExists]`,
+  LegalEntityTaken: (_, id) =>
+    `this legal entity is merchant ${spell(id)} already [LegalEntityTaken]`,
+  UnknownMerchant: (id) => `there is no merchant ${spell(id)} [UnknownMerchant]`,
+  MerchantNotActive: (id) => `there is no active merchant ${spell(id)} [MerchantNotActive]`,
+  OrderRefTaken: (_, ref, id) => `there is an order "${spell(ref)}" already: ${id} [OrderRefTaken]`,
+  WrongState: (_, state) =>
+    `the order is ${orderState(state)}: this cannot be done now [WrongState]`,
+  TooLate: (_, end) => `it is too late: until ${timeOf(Number(end))} [TooLate]`,
+  TooEarly: (_, end) => `it is too early: from ${timeOf(Number(end))} [TooEarly]`,
+  AmountAboveRest: (_, __, rest) =>
+    `at most ${formatTokenAmount(rest as bigint)} are left [AmountAboveRest]`,
+  PayerNotAllowed: (who) => `the merchant asks somebody else, not ${who} [PayerNotAllowed]`,
+  FeesAboveLimit: (_, fees, limit) => {
+    const [take, may] = [fees, limit].map((one) => formatTokenAmount(one as bigint));
+    return `fees would take ${take}, and at most ${may} are signed for [FeesAboveLimit]`;
+  },
+  ERC20InsufficientBalance: (who, has, needs) => {
+    const [have, need] = [has, needs].map((one) => formatTokenAmount(one as bigint));
+    return `${who} has ${have} and needs ${need} [ERC20InsufficientBalance]`;
+  },
+};
+
+const ORDER_STATES = new Map(
+  Object.entries(STATE).map(([name, number]) => [number as bigint, name.toUpperCase()]),
+);
+
+function orderState(state: unknown): string {
+  return ORDER_STATES.get(state as bigint) ?? `${state}`;
+}
+
+function spell(id: unknown): string {
+  const hash = parseHash(String(id));
+  return printable(hash === null ? String(id) : textOf(hash), 64);
+}
+
+const UNITS = { s: 1, m: 60, h: 3_600, d: 86_400 } as const;
+
+/** 90s, 15m, 2h, 30d. */
+export function secondsArgument(text: string, what: string): bigint {
+  const parts = /^([1-9]\d{0,5})([smhd])$/.exec(text);
+  if (parts === null) throw new UserError(EXIT.usage, `${what} should be like 90s, 15m, 2h or 30d`);
+  const [, number = '', unit = 's'] = parts;
+  return BigInt(Number(number) * UNITS[unit as keyof typeof UNITS]);
+}
+
+/** A session whose refusals are about merchants and orders. */
+export async function openSales(options: SessionOptions): Promise<Session> {
+  const session = await Session.open(options);
+  session.sentences = sentences;
+  return session;
+}
