@@ -1,6 +1,7 @@
 /** The command line: parses, runs, and turns every failure into a message and an exit code. */
 import { Command, CommanderError, type Option } from 'commander';
 import { EXIT, isDamage, UserError } from '#src/lib/failure.ts';
+import { abiCommand } from './commands/abi.ts';
 import { accessCommand } from './commands/access.ts';
 import { auditCommand } from './commands/audit.ts';
 import { configCommand } from './commands/config.ts';
@@ -37,6 +38,7 @@ const commands = [
   statusCommand(),
   peersCommand(),
   configCommand(),
+  abiCommand(),
   accessCommand(),
   memberCommand(),
   merchantCommand(),
