@@ -16,10 +16,12 @@ import { memberCommand } from './commands/member.ts';
 import { merchantCommand } from './commands/merchant.ts';
 import { orderCommand } from './commands/order.ts';
 import { payCommand } from './commands/pay.ts';
+import { payoutCommand } from './commands/payout.ts';
 import { receiptCommand } from './commands/receipt.ts';
 import { signerCommand } from './commands/signer.ts';
 import { startCommand } from './commands/start.ts';
 import { peersCommand, statusCommand } from './commands/status.ts';
+import { tokenCommand } from './commands/token.ts';
 import { validatorCommand } from './commands/validator.ts';
 import { voteCommand } from './commands/vote.ts';
 import { walletCommand } from './commands/wallet.ts';
@@ -47,6 +49,8 @@ const commands = [
   voteCommand(),
   walletCommand(),
   payCommand(),
+  payoutCommand(),
+  tokenCommand(),
   historyCommand(),
   receiptCommand(),
   auditCommand(),

@@ -328,6 +328,7 @@ WARNING: everybody knows these words. Never send anything of value to these acco
 Try, in another terminal:
   npx mpbp status
   npx mpbp validator list
+  npx mpbp token balance ${fundedAddresses()[0]}
   npx mpbp history ${fundedAddresses()[0]}
 How a fifth validator joins: docs/membership.md
 Stop with Ctrl-C; the same command goes on with the same chain.

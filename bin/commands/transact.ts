@@ -2,6 +2,7 @@ import { toHex } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
 import { keccakHash } from '#src/types/hash.ts';
+import { transactionGasMax } from '#src/types/limits.ts';
 import type { TransactionFields } from '#src/types/transaction.ts';
 import { asGas, asWei, type Wei } from '#src/types/units.ts';
 import type { PaymentSigner } from '#src/wallet/paymentSigner.ts';
@@ -101,5 +102,7 @@ function notFinal(hash: string, cause: Error): UserError {
 
 /** A contract's list may have grown by the time the call runs; a payment costs what it costs. */
 function roomFor(gas: bigint, data: Uint8Array): bigint {
-  return data.length < 4 ? gas : gas + gas / 10n;
+  if (data.length < 4) return gas;
+  const room = gas + gas / 10n;
+  return room < transactionGasMax ? room : transactionGasMax;
 }

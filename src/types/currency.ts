@@ -22,12 +22,15 @@ export function isTokenSymbol(text: string): boolean {
 /** Units of every currency are millionths (payments.md 2.1, rule 6). */
 const tokenDecimals = 6;
 
-/** Null where it is no amount: 12, 12.5, 0.000001; never rounded. */
+/**
+ * Money as people write it, to base units: ASCII digits with at most 6 decimals after a point, no
+ * sign, no exponent, no separators. Null where it is none, or more than there can be.
+ */
 export function parseTokenAmount(text: string): bigint | null {
-  const parts = /^(0|[1-9]\d{0,28})(?:\.(\d{1,6}))?$/.exec(text);
-  if (parts === null) return null;
-  const [, whole = '', part = ''] = parts;
-  return BigInt(whole + part.padEnd(tokenDecimals, '0'));
+  const match = /^(0|[1-9][0-9]{0,23})(?:\.([0-9]{1,6}))?$/.exec(text);
+  if (match === null) return null;
+  const value = BigInt(`${match[1]}${(match[2] ?? '').padEnd(tokenDecimals, '0')}`);
+  return value <= tokenAmountMax ? value : null;
 }
 
 /** Without trailing zeros behind two decimals: 12.50, 0.000001. */

@@ -67,28 +67,39 @@ export function decodeError(data: string): Decoded | null {
 
 /** A contract's event of that name in a receipt, by the names of its parameters. */
 export function findEvent(
+  receipt: Receipt,
+  contract: NativeContract,
+  name: string,
+): EventValues | null {
+  return findEvents(receipt, contract, name)[0] ?? null;
+}
+
+export type EventValues = Readonly<Record<string, unknown>>;
+
+/** All of them, in order. */
+export function findEvents(
   { logs }: Receipt,
   contract: NativeContract,
   name: string,
-): Readonly<Record<string, unknown>> | null {
-  for (const item of contract.abi) {
-    if (item.type !== 'event' || item.name !== name) continue;
-    const inputs = item.inputs as readonly (Param & { indexed?: boolean })[];
-    const topic = keccakHash(utf8(`${name}${new ParamsCodec(inputs).signature}`));
-    const log = logs.find(({ address, topics }) => {
+): EventValues[] {
+  const item = contract.abi.find((one) => one.type === 'event' && one.name === name);
+  assert(item?.type === 'event', `${contract.name} has ${name}`);
+  const inputs = item.inputs as readonly (Param & { indexed?: boolean })[];
+  const topic = keccakHash(utf8(`${name}${new ParamsCodec(inputs).signature}`));
+  const indexed = inputs.filter((input) => input.indexed === true);
+  const plain = inputs.filter((input) => input.indexed !== true);
+  const rest = new ParamsCodec(plain);
+  return logs
+    .filter(({ address, topics }) => {
       return address.toLowerCase() === contract.address && topics[0] === topic;
+    })
+    .map(({ topics, data }) => {
+      const values = rest.decode(fromHex(data) ?? new Uint8Array(0));
+      return Object.fromEntries([
+        ...indexed.map((input, at) => [input.name ?? '', bytesOf(topics[at + 1] ?? '0x', input)]),
+        ...plain.map((input, at) => [input.name ?? '', values[at]]),
+      ]);
     });
-    if (log === undefined) return null;
-    const indexed = inputs.filter((input) => input.indexed === true);
-    const plain = inputs.filter((input) => input.indexed !== true);
-    const first = indexed.map((input, at) => bytesOf(log.topics[at + 1] ?? '0x', input));
-    const rest = new ParamsCodec(plain).decode(fromHex(log.data) ?? new Uint8Array(0));
-    return Object.fromEntries([
-      ...indexed.map((input, at) => [input.name ?? '', first[at]]),
-      ...plain.map((input, at) => [input.name ?? '', rest[at]]),
-    ]);
-  }
-  return null;
 }
 
 function bytesOf(topic: string, input: Param): unknown {

@@ -114,17 +114,23 @@ export class Session {
   ): Promise<Receipt> {
     const data = encodeCall(contract, name, ...values);
     const wanted = { to: contract.address, value: asWei(value), data };
-    try {
-      const { receipt } = await transact(this.client, this.wallet, wanted);
-      if (receipt.status === '0x1') return receipt;
-    } catch (error) {
-      if (!(error instanceof NodeRefusal) || typeof error.data !== 'string') throw error;
-      const words = describeRevert(error.data, this.sentences);
-      throw new UserError(EXIT.badData, `refused: ${words ?? error.message}`, { cause: error });
-    }
+    const run = () => transact(this.client, this.wallet, wanted);
+    const { receipt } = await refusedInWords(run, this.sentences);
+    if (receipt.status === '0x1') return receipt;
     throw new UserError(
       EXIT.badData,
       `${name} was overtaken by another change and did nothing; try again`,
     );
+  }
+}
+
+/** What a contract refuses, by the meaning of its error; nothing has moved. */
+export async function refusedInWords<T>(run: () => Promise<T>, own: Sentences = {}): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (!(error instanceof NodeRefusal) || typeof error.data !== 'string') throw error;
+    const words = describeRevert(error.data, own);
+    throw new UserError(EXIT.badData, `refused: ${words ?? error.message}`, { cause: error });
   }
 }

@@ -5,6 +5,7 @@ import { parseHash } from '#src/types/hash.ts';
 import { memberText } from '#src/types/memberId.ts';
 import { asWei, formatAmount } from '#src/types/units.ts';
 import { printable } from '../../output.ts';
+import { TOKEN_SENTENCES } from '../currency/words.ts';
 import { decodeCall, decodeError } from './contract.ts';
 import type { Membership, ProposalInfo } from './registry.ts';
 
@@ -118,6 +119,7 @@ type Sentence = (first: unknown, second: unknown, third: unknown) => string;
 export type Sentences = Readonly<Record<string, Sentence>>;
 
 const SENTENCES: Sentences = {
+  ...TOKEN_SENTENCES,
   NotAuthorized: (who) =>
     `the account ${who} may not do this: it needs the member's admin or operator, or a member ` +
     'that may vote',
@@ -160,6 +162,9 @@ const SENTENCES: Sentences = {
     const inner = describeRevert(spell(reason)) ?? spell(reason);
     return `call ${at} of the proposal fails: ${inner}`;
   },
+  ItemFailed: (item, _code, reason) =>
+    `payment ${Number(item) + 1} of the batch fails, and with it all: ` +
+    `${describeRevert(spell(reason)) ?? spell(reason)}`,
   MemberExists: (id) => `there is a member ${memberName(id)} already`,
   UnknownMember: (id) => `there is no member ${memberName(id)}`,
   MemberRemoved: (id) => `member ${memberName(id)} was removed, for good`,

@@ -111,6 +111,11 @@ describe('TokenFactory', () => {
       [token],
     );
     assert.deepEqual(ledger.view(tokenFactory, 'tokensByCurrency', ['USD']), []);
+    for (const currency of ['USD', 'EUR', 'USD']) {
+      const args = [currency, 'A', currency, memberId(0), bank.address, word(`${ledger.height}`)];
+      assert.ok(ledger.send(bank, [tokenFactory, 'createToken', args]).ok);
+    }
+    assert.deepEqual(ledger.view(tokenFactory, 'currencies'), ['EUR', 'USD'], 'each once');
     assert.ok((ledger.state.account(token)?.codeHash ?? none) !== none, 'it is a contract');
   });
 

@@ -4,7 +4,7 @@
  */
 import { parseAbi } from 'abitype';
 import { keccak256 } from '#src/crypto/keccak.ts';
-import { concatBytes, toHex, utf8 } from '#src/lib/bytes.ts';
+import { concatBytes, type Hex, hexBytes, toHex, utf8 } from '#src/lib/bytes.ts';
 import { type Address, isReservedAddress, tokenAddress, ZERO_ADDRESS } from '#src/types/address.ts';
 import { isCurrency, isTokenName, isTokenSymbol, tokenAmountMax } from '#src/types/currency.ts';
 import { type Hash, hashToBytes } from '#src/types/hash.ts';
@@ -30,6 +30,7 @@ const abi = parseAbi([
   ),
   'function isToken(address token) view returns (bool)',
   'function tokensByCurrency(string currency) view returns (address[] tokens)',
+  'function currencies() view returns (string[] currencies)',
   long(
     'event TokenCreated(address indexed token, bytes32 indexed issuerMemberId, string name,',
     'string symbol, string currency, address admin, bytes32 salt)',
@@ -88,6 +89,10 @@ export const tokenFactory = defineContract({
       run: ({ state }, currency) =>
         isCurrency(currency) ? valuesOf(factory.byCurrency(keyOf(currency)), state) : [],
     },
+    currencies: {
+      gas: 5_000n,
+      run: ({ state }) => valuesOf(factory.currencies, state).map(currencyOf),
+    },
   },
 });
 
@@ -112,7 +117,9 @@ export function makeToken(state: StateWriter, address: Address, wanted: NewToken
   token.issuerMemberId.set(state, issuerMemberId);
   token.domainSeparator.set(state, domainSeparator(name, chainIdIn(state), address));
   grantAll(state, address, admin);
-  factory.byCurrency(keyOf(currency)).push(state).set(state, address);
+  const others = factory.byCurrency(keyOf(currency));
+  if (others.length(state) === 0) factory.currencies.push(state).set(state, keyOf(currency));
+  others.push(state).set(state, address);
 }
 
 /** By currency, issuer and salt: 40 bits of their hash behind the letters. */
@@ -125,6 +132,10 @@ export function addressOf(currency: string, issuerMemberId: Hash, salt: Hash): A
 
 function keyOf(currency: string) {
   return toHex(utf8(currency));
+}
+
+function currencyOf(key: Hex): string {
+  return Buffer.from(hexBytes(key)).toString('latin1');
 }
 
 /** An account of this member, which may issue. */
