@@ -57,9 +57,10 @@ export function payoutCommand(): Command {
     .addHelpText(
       'after',
       '\nExample:\n  $ mpbp payout batch --csv salaries.csv --token EUR --ref november\n\n' +
-        'Without --ref the lines of the file are its reference: run the same command again after\n' +
-        'a failure, and it goes on with what is not paid yet. Exit codes: 64 what you ask for\n' +
-        'cannot be; 65 refused, or some lines were not paid; 69 no answer: run it again.',
+        'Without --ref the lines of the file are its reference: run the same command again\n' +
+        'after a failure, and it goes on with what is not paid yet. Exit codes: 64 what you\n' +
+        'ask for cannot be; 65 refused, or some lines were not paid; 69 no answer: run it\n' +
+        'again.',
     )
     .action(pay);
   return payout;

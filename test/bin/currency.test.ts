@@ -58,7 +58,8 @@ describe('a file of payments', () => {
   };
 
   it('is read as spreadsheets write it', () => {
-    const text = `\ufeffAddress,Amount,Memo\r\n${ann},12.50,"salary, ""March"""\r\n\r\n ${bea} , 1 \r\n`;
+    const [one, two] = [`${ann},12.50,"salary, ""March"""`, ` ${bea} , 1 `];
+    const text = `\ufeffAddress,Amount,Memo\r\n${one}\r\n\r\n${two}\r\n`;
     const { title, lines } = parsePayouts(text, units);
     assert.equal(title, 'Address,Amount,Memo');
     assert.deepEqual(
