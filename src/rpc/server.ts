@@ -116,7 +116,7 @@ export class RpcServer {
       ...logMethods(backend, filters, limits),
       ...subscriptionMethods(this.#subscriptions, this.#streams),
       ...mpbpMethods(backend, limits),
-      ...orderMethods(backend),
+      ...orderMethods(backend, limits),
       ...proofMethods(backend, limits),
       ...traceMethods(backend, limits, traces),
       ...otterscanMethods(backend, limits, traces),

@@ -147,6 +147,32 @@ describe('mpbp merchant and mpbp order', { timeout: 300_000 }, () => {
     assert.match(ended.stdout, /not paid: it is CANCELLED/);
   });
 
+  it('are listed page by page, the newest first, of a merchant and by state', async () => {
+    type Page = { orders: { orderRef: string; state: string }[]; cursor: string | null };
+    const pages = async (filter: object) => {
+      const refs: string[] = [];
+      let cursor: string | null = null;
+      do {
+        const page: Page = await rpc<Page>(url, 'mpbp_listOrders', [filter, cursor, 2]);
+        assert.ok(page.orders.length <= 2);
+        refs.push(...page.orders.map(({ orderRef, state }) => `${text(orderRef)} ${state}`));
+        cursor = page.cursor;
+      } while (cursor !== null);
+      return refs;
+    };
+    const text = (word: string) => Buffer.from(word.slice(2), 'hex').toString().replace(/\0+$/, '');
+    const shopId = `0x${Buffer.from('shop').toString('hex').padEnd(64, '0')}`;
+    const all = await pages({ merchantId: shopId });
+    assert.equal(all.length, 4);
+    assert.deepEqual([all[0], all[1], all.at(-1)], ['w2 CANCELLED', 'w1 SETTLED', 'no 7 SETTLED']);
+    assert.deepEqual(await pages({}), all);
+    assert.deepEqual(await pages({ merchantId: `0x${'11'.repeat(32)}` }), []);
+    assert.deepEqual(await pages({ state: 'CANCELLED' }), ['w2 CANCELLED']);
+    for (const params of [[{ state: 'PAID' }], [{}, 'there'], [{}, null, 0], [{}, null, 101]]) {
+      await assert.rejects(rpc(url, 'mpbp_listOrders', params), JSON.stringify(params));
+    }
+  });
+
   it('other keys, and mistakes in words', async () => {
     await ok(['merchant', 'key', customer, '--id', 'shop', '--rights', 'refund'], 'shop');
     const bad = ['merchant', 'key', customer, '--id', 'shop', '--rights', 'all-of-it'];

@@ -57,6 +57,7 @@ const ownRows = ({
   ['mpbp_getEvidence'],
   ['mpbp_getPoolTransaction', legacy],
   ['mpbp_getOrder', legacy],
+  ['mpbp_listOrders', { state: 'SETTLED' }, null, 10],
   ['mpbp_nodeStatus'],
 ];
 

@@ -163,6 +163,8 @@ mpbp_getPoolTransaction(hash: Hash): Object
   a transaction that waits
 mpbp_getOrder(orderId: Hash): Object
   what a merchant asked for and what became of it; null where there is none
+mpbp_listOrders(filter?: Object, cursor?: Text, limit?: Quantity): Object
+  orders of a merchant, or of all, the newest first, in pages; by state where one is named
 mpbp_nodeStatus(): Object
   what the node is doing, and why
 `;
