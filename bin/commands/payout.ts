@@ -37,7 +37,7 @@ type Options = MovingOptions &
     csv: string;
     token: string;
     atomic: boolean;
-    ref?: string;
+    ref: string;
     failed?: string;
   };
 
@@ -51,16 +51,16 @@ export function payoutCommand(): Command {
     .requiredOption('--csv <file>', 'lines of address,amount,memo; a line of titles may be first')
     .requiredOption('--token <currency>', 'such as EUR, or the address of a token')
     .option('--atomic', 'all or none; otherwise each line for itself', false)
-    .option('--ref <text>', 'what this payout is; the same is never paid twice')
+    .option('--ref <text>', 'tells it from an earlier payout of the same lines', '')
     .option('--failed <file>', 'where to write the lines that were not paid');
   amounts(moving(signing(batch)))
     .addHelpText(
       'after',
       '\nExample:\n  $ mpbp payout batch --csv salaries.csv --token EUR --ref november\n\n' +
-        'Without --ref the lines of the file are its reference: run the same command again\n' +
-        'after a failure, and it goes on with what is not paid yet. Exit codes: 64 what you\n' +
-        'ask for cannot be; 65 refused, or some lines were not paid; 69 no answer: run it\n' +
-        'again.',
+        'The same lines are paid once: run the same command again after a failure, and it goes\n' +
+        'on with what is not paid yet; to pay them once more, say what for with --ref. Exit\n' +
+        'codes: 64 what you ask for cannot be; 65 refused, or some lines were not paid; 69 no\n' +
+        'answer: run it again.',
     )
     .action(pay);
   return payout;
@@ -158,20 +158,22 @@ function readCsv(path: string): string {
   }
 }
 
-/** A reference for each part: of what the user calls it, or else of all that it pays. */
+/**
+ * A reference for each part, of all that is paid: a file that was changed is another payout, and
+ * none of its lines passes for paid.
+ */
 function partsOf(
   { lines }: PayoutFile,
   { wallet }: Session,
   { address }: Currency,
   { ref }: Options,
 ): Part[] {
-  const named = ref ?? lines.map(({ to, amount, memo }) => [to, `${amount}`, memo]);
-  const whole = [wallet.address, address, named];
+  const paid = lines.map(({ to, amount, memo }) => [to, `${amount}`, memo]);
+  const whole = keccakHash(utf8(JSON.stringify(['payout', wallet.address, address, ref, paid])));
   const parts: Part[] = [];
   for (let from = 0; from < lines.length; from += payoutItemsMax) {
-    const text = JSON.stringify(['payout', ...whole, parts.length]);
     const part = lines.slice(from, from + payoutItemsMax);
-    parts.push({ lines: part, ref: keccakHash(utf8(text)) });
+    parts.push({ lines: part, ref: keccakHash(utf8(`${whole} ${parts.length}`)) });
   }
   return parts;
 }
@@ -183,7 +185,7 @@ async function unpaid({ client, wallet }: Session, parts: readonly Part[]): Prom
     if (isPaid !== true) open.push(part);
   }
   if (open.length > 0) return open;
-  const again = 'to pay it once more, give it another name with --ref';
+  const again = 'to pay it once more, say what for with --ref';
   throw new UserError(EXIT.badData, `all of it was paid before; ${again} [ALREADY_PAID]`);
 }
 

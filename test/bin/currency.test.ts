@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -19,10 +20,12 @@ const [ann, bea] = [
 const reserved = '0x4d50420000000000000000000000000000000022';
 
 let network: Staying | null = null;
+const closing: (() => void)[] = [];
 
 after(async () => {
   // Its nodes end with it.
   await network?.stop();
+  for (const close of closing) close();
   mpbp.killAll();
   rmSync(root, { recursive: true, force: true });
 });
@@ -206,6 +209,47 @@ describe('currencies on a network of one validator', { timeout: 240_000 }, () =>
     assert.match(again.stdout, new RegExp(`^paid ${total} USD in ${count} payments\n`));
     await mpbp.fails(EXIT.badData, /ALREADY_PAID/, ...batch, '--ref', 'December');
   });
+
+  it('goes on after a failure with what is not paid yet', async () => {
+    const file = csv('cut.csv', Array(payoutItemsMax + 1).fill(`${bea},0.01`));
+    const batch = ['payout', 'batch', '--csv', file, '--token', 'CNY', ...rich];
+    const before = Number(await available(bea, 'CNY'));
+    const [, url = ''] = rpc;
+    const way = await cutAfter(1, url);
+    const how = new RegExp(`refused now[^]*${payoutItemsMax} of ${payoutItemsMax + 1} .*are final`);
+    await mpbp.fails(EXIT.badData, how, ...batch, '--rpc', way);
+    type Done = { paid: number; skipped: number };
+    const { paid, skipped } = await mpbp.json<Done>(...batch, ...rpc);
+    assert.deepEqual([paid, skipped], [1, payoutItemsMax]);
+    const after = Number(await available(bea, 'CNY'));
+    assert.equal((after - before).toFixed(2), ((payoutItemsMax + 1) / 100).toFixed(2));
+  });
+
+  /** The same node by a way that lets so many payments through and then none. */
+  async function cutAfter(payments: number, url: string): Promise<string> {
+    let seen = 0;
+    const server = createServer((request, response) => {
+      let body = '';
+      request.on('data', (chunk: Buffer) => {
+        body += chunk.toString();
+      });
+      request.on('end', async () => {
+        const { id, method } = JSON.parse(body);
+        const error = { code: -32000, message: 'refused now' };
+        const isCut = method === 'eth_sendRawTransactionSync' && ++seen > payments;
+        const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body };
+        response.end(
+          isCut
+            ? JSON.stringify({ jsonrpc: '2.0', id, error })
+            : await (await fetch(url, init)).text(),
+        );
+      });
+    });
+    closing.push(() => void server.close());
+    const port = await reservePorts(1);
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${port}`;
+  }
 
   it('says which lines were not paid and why, or pays none', async () => {
     const made = await mpbp.json<{ token: string }>(
