@@ -86,7 +86,7 @@ describe('mpbp merchant and mpbp order', { timeout: 300_000 }, () => {
   });
 
   it('ask for a payment, wait for it, pay it, give a part back', async () => {
-    const asked = [...create, '12.50', '--currency', 'EUR', '--ref', 'no 7'];
+    const asked = [...create, '12.50', '--token', 'EUR', '--ref', 'no 7'];
     const { link = '', orderId = '' } = await ok(asked, 'shop');
     assert.match(link, /^ethereum:0x4D5042[0-9A-Fa-f]+@6727\/pay\?bytes32=0x/);
     await refused(asked, 'shop', EXIT.badData, /OrderRefTaken/);
@@ -113,7 +113,7 @@ describe('mpbp merchant and mpbp order', { timeout: 300_000 }, () => {
   });
 
   it('hold, capture a part and release the rest, in another currency', async () => {
-    const asked = [...create, '40', '--currency', 'USD', '--capture-later'];
+    const asked = [...create, '40', '--token', 'USD', '--capture-later'];
     const { link = '', orderId = '' } = await ok(asked, 'shop');
     const held = await ok(['order', 'pay', link, '--yes'], 'rich');
     assert.equal(held.state, 'AUTHORIZED');
@@ -123,22 +123,13 @@ describe('mpbp merchant and mpbp order', { timeout: 300_000 }, () => {
   });
 
   it('waiting returns when it is paid, and says so when it cannot be any more', async () => {
-    const waiting = run([
-      ...create,
-      '1',
-      '--currency',
-      'EUR',
-      '--wait',
-      '--ref',
-      'w1',
-      ...as('shop'),
-    ]);
+    const waiting = run([...create, '1', '--token', 'EUR', '--wait', '--ref', 'w1', ...as('shop')]);
     const link = await linkOf('w1');
     await ok(['order', 'pay', link, '--yes'], 'rich');
     const { code, stdout } = await waiting;
     assert.equal(code, EXIT.ok, stdout);
     assert.match(stdout, /paid by 0xf39F/);
-    const late = [...create, '1', '--currency', 'EUR', '--wait', '--ref', 'w2'];
+    const late = [...create, '1', '--token', 'EUR', '--wait', '--ref', 'w2'];
     const other = run([...late, '--pay-within', '1h', ...as('shop')]);
     const id = (await linkOf('w2')).slice(-66);
     await ok(['order', 'cancel', id], 'shop');
@@ -177,9 +168,9 @@ describe('mpbp merchant and mpbp order', { timeout: 300_000 }, () => {
     await ok(['merchant', 'key', customer, '--id', 'shop', '--rights', 'refund'], 'shop');
     const bad = ['merchant', 'key', customer, '--id', 'shop', '--rights', 'all-of-it'];
     await refused(bad, 'shop', EXIT.usage, /none of order, capture, refund, admin/);
-    await refused([...create, '0', '--currency', 'EUR'], 'shop', EXIT.usage, /12\.50/);
-    await refused([...create, '1', '--currency', 'XXX'], 'shop', EXIT.badData, /no token of XXX/);
-    await refused([...create, '1', '--currency', 'EURO'], 'shop', EXIT.usage, /no currency/);
+    await refused([...create, '0', '--token', 'EUR'], 'shop', EXIT.usage, /more than 0/);
+    await refused([...create, '1', '--token', 'XXX'], 'shop', EXIT.badData, /no XXX here/);
+    await refused([...create, '1', '--token', 'EURO'], 'shop', EXIT.usage, /three letters/);
     await refused(['order', 'show', `0x${'11'.repeat(32)}`], 'shop', EXIT.usage, /unknown option/);
     const nothing = ['order', 'pay', `0x${'11'.repeat(32)}`];
     await refused(nothing, 'rich', EXIT.badData, /there is no order/);

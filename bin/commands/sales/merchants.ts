@@ -103,7 +103,7 @@ export function registerCommand(): Command {
       session.report.say(`${whom} is registered by ${member}`, { merchantId, displayName });
       session.report.say(`its money goes to ${formatAddress(settlementAccount)}`);
       const next = `mpbp order create --merchant ${textOf(merchantId)}`;
-      session.report.say(`it takes orders now: ${next} --amount 12.50 --currency EUR`);
+      session.report.say(`it takes orders now: ${next} --amount 12.50 --token EUR`);
       session.report.end();
     });
 }

@@ -13,17 +13,10 @@ import { addressArgument } from '../../arguments.ts';
 import { Client, defaultRpc } from '../../client.ts';
 import { makeOutput, printable, table } from '../../output.ts';
 import { confirm } from '../../secrets.ts';
+import { findCurrency } from '../currency/tokens.ts';
 import { type Session, type SessionOptions, signing } from '../membership/session.ts';
 import { type Field, signDocument } from './signing.ts';
-import {
-  idOf,
-  money,
-  openSales,
-  secondsArgument,
-  textOf,
-  tokenAmountArgument,
-  tokenOf,
-} from './words.ts';
+import { idOf, money, openSales, saleAmount, secondsArgument, textOf } from './words.ts';
 
 const TERMS: readonly Field[] = [
   ['bytes32', 'merchantId'],
@@ -66,7 +59,7 @@ type Order = {
 type CreateOptions = SessionOptions & {
   merchant: string;
   amount: string;
-  currency: string;
+  token: string;
   ref?: string;
   payer?: string;
   captureLater: boolean;
@@ -84,7 +77,7 @@ export function createCommand(): Command {
     .description('ask for a payment: prints a link and a QR code for whoever is to pay')
     .requiredOption('--merchant <id>', 'who sells')
     .requiredOption('--amount <amount>', 'such as 12.50')
-    .requiredOption('--currency <code>', 'such as EUR, or the address of a token')
+    .requiredOption('--token <token>', 'such as EUR, or its address')
     .option('--ref <text>', 'your number of it, once each; made up if left out')
     .option('--payer <address>', 'only this account may pay')
     .option('--capture-later', 'hold the money at the payer until you capture it', false)
@@ -97,7 +90,7 @@ export function createCommand(): Command {
     .option('--no-qr', 'the link alone')
     .addHelpText(
       'after',
-      '\nExample:\n  $ mpbp order create --merchant shop --amount 12.50 --currency EUR --wait\n\n' +
+      '\nExample:\n  $ mpbp order create --merchant shop --amount 12.50 --token EUR --wait\n\n' +
         'Paid with: mpbp order pay LINK. With --wait the exit code is 0 once it is paid, and 65\n' +
         'where it was cancelled or its time is over.',
     )
@@ -107,7 +100,7 @@ export function createCommand(): Command {
 async function create(options: CreateOptions): Promise<void> {
   const session = await openSales(options);
   const { client, report } = session;
-  const token = await tokenOf(client, options.currency);
+  const { address: token } = await findCurrency(client, options.token);
   const terms = await termsOf(client, token, options);
   const chainId = Number(BigInt(await client.call<string>('eth_chainId')));
   const domain = { name: 'MPBP PaymentOrders', chainId, verifyingContract: PAYMENT_ORDERS };
@@ -145,7 +138,7 @@ async function termsOf(client: Client, token: string, options: CreateOptions) {
     merchantId: idOf(options.merchant, '--merchant'),
     orderRef: idOf(ref, '--ref'),
     token,
-    amount: tokenAmountArgument(options.amount, '--amount'),
+    amount: saleAmount(options.amount, '--amount'),
     payer: options.payer === undefined ? ZERO_ADDRESS : addressArgument(options.payer, '--payer'),
     channelId: TOKEN_CHANNEL,
     ...{ captureMode, payBy, captureBy, refundBy },
@@ -317,7 +310,7 @@ function onOrderAmount(name: string, what: string, wanted: Amounts): Command {
     .addHelpText('after', `\nExample:\n  $ ${wanted.example}`)
     .action(async (text: string, amountText: string | undefined, options: SessionOptions) => {
       const id = orderArgument(text);
-      const given = amountText === undefined ? null : tokenAmountArgument(amountText, 'amount');
+      const given = amountText === undefined ? null : saleAmount(amountText, 'amount');
       const session = await openSales(options);
       await needChain(session.client, text);
       const amount = given ?? wanted.rest(await readOrder(session.client, id));

@@ -1,21 +1,14 @@
 /** What merchants and orders are called on the command line. */
 
 import { STATE } from '#src/ledger/payments/orders/orderStore.ts';
-import { tokenFactory } from '#src/ledger/payments/tokens/tokenFactory.ts';
 import { utf8 } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
-import { type Address, formatAddress, parseAddress } from '#src/types/address.ts';
-import {
-  currencyOf,
-  formatTokenAmount,
-  isCurrency,
-  parseTokenAmount,
-} from '#src/types/currency.ts';
+import type { Address } from '#src/types/address.ts';
+import { currencyOf, formatTokenAmount } from '#src/types/currency.ts';
 import { type Hash, hashToBytes, parseHash } from '#src/types/hash.ts';
 import { memberIdOf } from '#src/types/memberId.ts';
-import type { Client } from '../../client.ts';
 import { printable } from '../../output.ts';
-import { view } from '../membership/contract.ts';
+import { amountOf } from '../currency/tokens.ts';
 import { Session, type SessionOptions } from '../membership/session.ts';
 import { type Sentences, timeOf } from '../membership/words.ts';
 
@@ -41,35 +34,11 @@ export function textOf(id: Hash): string {
   return /^[\x20-\x7e]+$/.test(text) && memberIdOf(text) === id ? text : id;
 }
 
-/** By its address, or by its currency where there is one token of that. */
-export async function tokenOf(client: Client, text: string): Promise<Address> {
-  if (text.startsWith('0x')) {
-    const parsed = parseAddress(text);
-    if (!parsed.ok) throw new UserError(EXIT.usage, `${text} is no address`);
-    return parsed.value;
-  }
-  const currency = text.toUpperCase();
-  if (!isCurrency(currency)) {
-    throw new UserError(EXIT.usage, `"${text}" is no currency: EUR, or the address of a token`);
-  }
-  const [found] = await view(client, tokenFactory, 'tokensByCurrency', currency);
-  const tokens = found as readonly Address[];
-  const [only, second] = tokens;
-  if (only === undefined) throw new UserError(EXIT.badData, `no token of ${currency} here`);
-  if (second !== undefined) {
-    const list = tokens.map((token) => `\n  ${formatAddress(token)}`).join('');
-    throw new UserError(
-      EXIT.usage,
-      `several tokens of ${currency}: name one by its address${list}`,
-    );
-  }
-  return only;
-}
-
-export function tokenAmountArgument(text: string, what: string): bigint {
-  const amount = parseTokenAmount(text);
-  if (amount !== null && amount > 0n) return amount;
-  throw new UserError(EXIT.usage, `${what} should be an amount such as 12.50, not "${text}"`);
+/** In currency units, and more than nothing. */
+export function saleAmount(text: string, what: string): bigint {
+  const amount = amountOf(text, what, { baseUnits: false });
+  if (amount > 0n) return amount;
+  throw new UserError(EXIT.usage, `${what} should be more than 0, such as 12.50`);
 }
 
 export function money(amount: bigint, token: Address): string {
@@ -97,10 +66,6 @@ export const sentences: Sentences = {
   FeesAboveLimit: (_, fees, limit) => {
     const [take, may] = [fees, limit].map((one) => formatTokenAmount(one as bigint));
     return `fees would take ${take}, and at most ${may} are signed for [FeesAboveLimit]`;
-  },
-  ERC20InsufficientBalance: (who, has, needs) => {
-    const [have, need] = [has, needs].map((one) => formatTokenAmount(one as bigint));
-    return `${who} has ${have} and needs ${need} [ERC20InsufficientBalance]`;
   },
 };
 
