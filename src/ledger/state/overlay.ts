@@ -110,8 +110,11 @@ export class Overlay implements StateReader {
   /** Brings the tries up to date, and with them the root; nothing changes after this. */
   seal(parentRoot: Hash): { root: Hash; changes: StateChanges } {
     const trieNodes: TrieWrite[] = [];
+    const slotsBefore = new Map<Address, Map<SlotKey, Uint8Array>>();
     for (const [address, slots] of this.#slots) {
-      if (slots.size > 0) this.#sealStorage(address, slots, trieNodes);
+      const before = this.#slotsBefore(address, slots);
+      slotsBefore.set(address, before);
+      if (slots.size > 0) this.#sealStorage(address, slots, before, trieNodes);
     }
     const changed: TrieChange[] = [];
     const beforeAccounts = new Map<Address, Account | null>();
@@ -130,7 +133,7 @@ export class Overlay implements StateReader {
     for (const { owner, path, node } of trieNodes) this.#nodes.set(nodeKey(owner, path), node);
     this.#sealed = true;
     this.#journal.length = 0;
-    const before = { accounts: beforeAccounts, slots: this.#slotsBefore() };
+    const before = { accounts: beforeAccounts, slots: slotsBefore };
     return {
       root,
       changes: { accounts, slots: this.#slots, code: this.#code, trieNodes, before },
@@ -140,11 +143,12 @@ export class Overlay implements StateReader {
   #sealStorage(
     address: Address,
     slots: ReadonlyMap<SlotKey, Uint8Array>,
+    before: ReadonlyMap<SlotKey, Uint8Array>,
     trieNodes: TrieWrite[],
   ): void {
     const changes: TrieChange[] = [];
     for (const [key, value] of slots) {
-      if (bytesEqual(value, this.#parent.slot(address, key))) continue;
+      if (bytesEqual(value, before.get(key) ?? EMPTY_BYTES)) continue;
       const path = toBareHex(keccak256(hexBytes(`0x${key}`)));
       changes.push({ path, value: value.length === 0 ? null : encodeRlp(value) });
     }
@@ -161,14 +165,10 @@ export class Overlay implements StateReader {
     this.setAccount(address, sealed);
   }
 
-  #slotsBefore(): Map<Address, Map<SlotKey, Uint8Array>> {
-    const before = new Map<Address, Map<SlotKey, Uint8Array>>();
-    for (const [address, slots] of this.#slots) {
-      const values = new Map<SlotKey, Uint8Array>();
-      for (const key of slots.keys()) values.set(key, this.#parent.slot(address, key));
-      before.set(address, values);
-    }
-    return before;
+  #slotsBefore(address: Address, slots: ReadonlyMap<SlotKey, Uint8Array>) {
+    const values = new Map<SlotKey, Uint8Array>();
+    for (const key of slots.keys()) values.set(key, this.#parent.slot(address, key));
+    return values;
   }
 }
 
