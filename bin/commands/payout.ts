@@ -84,8 +84,11 @@ async function pay(options: Options): Promise<void> {
   const total = sum(open.flatMap((part) => part.lines));
   await checkMoney(session, currency, total);
   const values = open.map((part) => valuesOf(part, currency, options.atomic));
-  const { calls, fee } = await prepareAll(session, payouts, 'payoutBatch', values, options);
   const count = open.reduce((all, part) => all + part.lines.length, 0);
+  const progress = new Progress('{stage} [{bar}] {value}/{total} payments');
+  const tell = (parts: number) => progress.at('checking', parts * payoutItemsMax, count);
+  const prepared = prepareAll(session, payouts, 'payoutBatch', values, options, tell);
+  const { calls, fee } = await prepared.finally(() => progress.stop());
   const skipped = lines.length - count;
   const about = [
     `pay   ${shownAmount(total, currency)} to ${count} lines of ${options.csv}`,
@@ -215,12 +218,16 @@ function report(
 ): void {
   const { file, currency, skipped, from, paid, failed, hashes, fee, finalMs } = all;
   const total = sum(paid);
-  if (options.failed !== undefined && failed.length > 0) {
-    const rows = [
-      ...(file.title === null ? [] : [file.title]),
-      ...failed.map(({ line }) => line.text),
-    ];
-    writeFileSync(options.failed, `${rows.join('\n')}\n`);
+  if (options.failed !== undefined) {
+    const rows = [file.title ?? '', ...failed.map(({ line }) => line.text)];
+    // Also where there are none: an older file would be taken for what is left.
+    writeFileSync(
+      options.failed,
+      rows
+        .filter((row) => row !== '')
+        .map((row) => `${row}\n`)
+        .join(''),
+    );
   }
   const text = [
     `paid ${shownAmount(total, currency)} in ${paid.length} ${plural(paid.length, 'payment')}` +

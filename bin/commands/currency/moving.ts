@@ -28,10 +28,12 @@ export async function prepareAll(
   name: string,
   all: readonly (readonly unknown[])[],
   { feeMax }: MovingOptions,
+  tell: (done: number) => void = () => {},
 ): Promise<Prepared> {
   const calls: TransactionFields[] = [];
   let fee = 0n;
   for (const values of all) {
+    tell(calls.length);
     const data = encodeCall(contract, name, ...values);
     const wanted = { to: contract.address, value: asWei(0n), data };
     const fields = await refusedInWords(() => prepare(client, wallet.address, wanted));
