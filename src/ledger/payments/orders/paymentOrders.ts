@@ -217,8 +217,11 @@ function createOrder(call: Call, terms: OrderTerms, signature: Uint8Array): Hash
 }
 
 /** In words what of the terms cannot be. */
-function flawOf({ amount, captureMode, payBy, captureBy, refundBy }: OrderTerms, now: bigint) {
+function flawOf(terms: OrderTerms, now: bigint) {
+  const { amount, captureMode, payBy, captureBy, refundBy, maxFeeBps } = terms;
   if (amount === 0n || amount > tokenAmountMax) return 'amount';
+  // Fees of more than the whole would leave the merchant less than nothing.
+  if (maxFeeBps > BPS) return 'maxFeeBps';
   if (captureMode > CAPTURE.authorize) return 'captureMode';
   if (payBy <= now) return 'payBy is over';
   if (payBy > captureBy || captureBy > refundBy) return 'deadlines out of order';

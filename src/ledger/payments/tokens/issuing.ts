@@ -54,6 +54,8 @@ export function mint(call: Call, to: Address, value: bigint, memo: Hash): void {
   }
   const refusal = refusalOf(state, { token: self, from: call.sender, to, hasMemo: true });
   if (refusal !== null) throw fail('ReceiverRefusesToken', to, self);
+  // Before anything is added to it: a sum of more than a word could not even be told.
+  if (value > tokenAmountMax) throw fail('AmountTooLarge', value, tokenAmountMax);
   const { total } = token.supplies.get(state);
   const { supplyCap } = token.limits.get(state);
   if (total + value > supplyCap) throw fail('SupplyCapExceeded', total + value, supplyCap);
