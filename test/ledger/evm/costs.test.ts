@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { runInEvm } from '#src/ledger/evm/machine.ts';
+import { PAYOUTS } from '#src/ledger/payments/addresses.ts';
 import { EMPTY_ACCOUNT } from '#src/ledger/state/account.ts';
 import { Overlay } from '#src/ledger/state/overlay.ts';
 import { emptyState } from '#src/ledger/state/reader.ts';
@@ -71,5 +72,18 @@ describe('what code costs that is called again and again', () => {
     // PUSH32 at the end, of which one byte is there: the code ends, and nothing went wrong.
     const cut = await run(new Map([[called, '6003565b7f01']]), called, 100_000n);
     assert.equal(cut.outcome.ended, 'well');
+  });
+
+  it('a native contract is handed nothing for nothing, also what it refuses', async () => {
+    const used = async (length: string) => {
+      // The memory is paid for before, whatever of it is handed over.
+      const code = `5f612000535f5f61${length}5f5f73${PAYOUTS.slice(2)}61fffff100`;
+      const { outcome } = await run(new Map([[called, code]]), called, 100_000n);
+      assert.equal(outcome.ended, 'well');
+      return outcome.gasUsed;
+    };
+    const nothing = await used('0000');
+    assert.equal((await used('0020')) - nothing, 60n);
+    assert.equal((await used('0c81')) - nothing, 101n * 60n);
   });
 });
