@@ -15,7 +15,7 @@ export const TABLES = {
   receipts: 0x05,
   /** transaction hash 32 -> height u64, index u32 */
   transactions: 0x06,
-  /** address 20, height u64, index u32, entry u8 -> history entry */
+  /** address 20, height u64, index u32, entry u32 -> history entry */
   history: 0x07,
   /** address 20 -> RLP account */
   accounts: 0x08,

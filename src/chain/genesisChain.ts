@@ -1,7 +1,11 @@
 import { sha256 } from '#src/crypto/sha256.ts';
-import { genesisEntry } from '#src/history/history.ts';
+import { genesisEntry, type HistoryEntry } from '#src/history/history.ts';
 import { VALIDATOR_REGISTRY } from '#src/ledger/payments/addresses.ts';
-import { foundContracts, foundingStake } from '#src/ledger/payments/founding.ts';
+import {
+  foundContracts,
+  foundingStake,
+  genesisTokenAddress,
+} from '#src/ledger/payments/founding.ts';
 import { validatorSetIn } from '#src/ledger/payments/validatorRegistry.ts';
 import { blockGasLimit, type LedgerRules } from '#src/ledger/rules.ts';
 import { EMPTY_ACCOUNT } from '#src/ledger/state/account.ts';
@@ -69,9 +73,10 @@ export function chainOf(genesis: Genesis): ChainParams {
   };
   const held = [...genesis.alloc].map(([address, { balance }]) => [address, balance] as const);
   const staked = [VALIDATOR_REGISTRY, asWei(foundingStake(genesis))] as const;
-  const history = [...held, staked].map(([address, balance]) =>
-    genesisEntry(address, balance, timestampMs),
-  );
+  const history = [
+    ...[...held, staked].map(([address, balance]) => genesisEntry(address, balance, timestampMs)),
+    ...currencyEntries(genesis, timestampMs),
+  ];
   return {
     chainId: config.chainId,
     networkId,
@@ -108,4 +113,14 @@ function hashRules(rules: LedgerRules): Hash {
       ),
     ),
   );
+}
+
+/** What accounts have of currencies from the beginning: no log of a transaction tells of it. */
+function currencyEntries({ currencies }: Genesis, timestampMs: number): HistoryEntry[] {
+  return currencies.flatMap(({ currency, issuer, alloc }) => {
+    const token = genesisTokenAddress(currency, issuer);
+    return [...alloc].map(([account, amount]) =>
+      genesisEntry(account, asWei(amount), timestampMs, token),
+    );
+  });
 }

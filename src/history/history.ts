@@ -146,8 +146,14 @@ function tokenEntries(
   return entries;
 }
 
-export function genesisEntry(account: Address, amount: Wei, timestampMs: number): HistoryEntry {
-  return { ...EMPTY, account, height: asHeight(0n), kind: 'genesis', amount, timestampMs };
+/** `token`: of which currency it is; null for the native coin. */
+export function genesisEntry(
+  account: Address,
+  amount: Wei,
+  timestampMs: number,
+  token: Address | null = null,
+): HistoryEntry {
+  return { ...EMPTY, account, height: asHeight(0n), kind: 'genesis', amount, timestampMs, token };
 }
 
 export function encodeHistoryEntry(entry: HistoryEntry): Uint8Array {

@@ -23,6 +23,13 @@ const topicOf = (event: string) => keccakHash(utf8(event));
 const TRANSFER = topicOf('Transfer(address,address,uint256)');
 const WITH_MEMO = topicOf('TransferWithMemo(address,address,uint256,bytes32)');
 const REFERENCE = topicOf('TransferReference(bytes32)');
+/** Each tells of the movement before it, and how much of it that was, in this word of its data. */
+const OF_ORDERS: ReadonlyMap<Hash, number> = new Map([
+  [topicOf('OrderCaptured(bytes32,bytes32,address,uint256,uint256,uint256)'), 1],
+  [topicOf('FeePaid(bytes32,address,bytes32,uint256)'), 0],
+  [topicOf('FeeParked(bytes32,address,bytes32,uint256)'), 0],
+  [topicOf('OrderRefunded(bytes32,bytes32,address,bytes32,uint256,uint256)'), 1],
+]);
 const BATCH_ITEM = topicOf('BatchItem(bytes32,uint32,address,uint256,bytes32,bool,uint16)');
 
 type Open = { -readonly [K in keyof TokenMovement]: TokenMovement[K] };
@@ -32,13 +39,17 @@ const NO_MEMO = new Uint8Array(0);
 /** In the order of the logs. */
 export function tokenMovementsIn(logs: readonly Log[]): readonly TokenMovement[] {
   const found: Open[] = [];
-  /** Those behind are of no order, or of one that is named already. */
-  let named = 0;
+  /** What the log before has moved: a contract may move other money between an order's. */
+  let moved: Open | null = null;
   for (const { address, topics, data } of logs) {
     const [event, first, second] = topics;
-    if (address === PAYMENT_ORDERS && first !== undefined) {
-      // It names the order after it has moved the money.
-      for (; named < found.length; named++) (found[named] as Open).orderId = first;
+    const before: Open | null = moved;
+    moved = null;
+    if (address === PAYMENT_ORDERS && event !== undefined && first !== undefined) {
+      const word = OF_ORDERS.get(event);
+      if (before === null || word === undefined) continue;
+      const amount = bytesToUint(data.subarray(32 * word, 32 * word + 32));
+      if (amount === before.amount) before.orderId = first;
       continue;
     }
     const paid = found.at(-1);
@@ -51,7 +62,8 @@ export function tokenMovementsIn(logs: readonly Log[]): readonly TokenMovement[]
     if (event === TRANSFER && second !== undefined) {
       const [from, to] = [addressIn(first), addressIn(second)];
       const amount = bytesToUint(data);
-      found.push({ token: address, from, to, amount, memo: NO_MEMO, orderId: null });
+      moved = { token: address, from, to, amount, memo: NO_MEMO, orderId: null };
+      found.push(moved);
     }
     const last = found.at(-1);
     if (last?.token !== address) continue;

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { chainOf } from '#src/chain/genesisChain.ts';
 import { paymentsIn, type TokenMovement, tokenMovementsIn } from '#src/history/tokenMovements.ts';
+import { genesisTokenAddress } from '#src/ledger/payments/founding.ts';
 import { hashFees } from '#src/ledger/payments/orders/merchantRegistry.ts';
+import { paymentOrders } from '#src/ledger/payments/orders/paymentOrders.ts';
 import { payouts } from '#src/ledger/payments/payouts.ts';
 import { ZERO_ADDRESS } from '#src/types/address.ts';
+import { parseGenesis } from '#src/types/genesis.ts';
+import { TinyNetwork } from '../../chain/network.ts';
 import type { Sent } from './rig.ts';
 import {
   ann,
@@ -40,6 +45,21 @@ it('an order is one payment to its payer, and what each got to those who got it'
   assert.deepEqual(movementsOf(world.do(ann, 'pay', held)), [], 'a hold moves nothing');
 });
 
+it('what a contract moves beside an order is not of the order', () => {
+  const world = new ShopWorld();
+  const logsOf = ({ outcome }: Sent) => outcome.receipts[0]?.logs ?? [];
+  const aside = logsOf(world.ok(ann, [world.euro, 'transfer', [courier.address, 7n]]));
+  const [requested, other] = [world.order(), world.create()];
+  const args = [requested.terms, requested.signature];
+  const asked = logsOf(world.ok(courier, [paymentOrders, 'createOrder', args]));
+  const paid = logsOf(world.do(ann, 'pay', other));
+  // As in one transaction of a contract's: it pays somebody, asks, pays again and then for an order.
+  const orderIds = tokenMovementsIn([...aside, ...asked, ...aside, ...paid, ...aside]).map(
+    ({ orderId }) => orderId,
+  );
+  assert.deepEqual(orderIds, [null, null, other, null]);
+});
+
 it('a payment says what it is for: a memo, a reference', () => {
   const world = new ShopWorld();
   const send = (name: string, ...args: unknown[]) =>
@@ -68,4 +88,18 @@ it('a batch is one payment to its payer, and each item with its memo to who got 
     [ann.address, courier.address, 4n, 'June', null],
   ]);
   assert.deepEqual(paymentsIn(paid).map(told), [[ann.address, ZERO_ADDRESS, 7n, '', null]]);
+});
+
+it('what a genesis gives of a currency is where the history of an account begins', () => {
+  const { genesisText } = new TinyNetwork();
+  const draft = JSON.parse(genesisText) as { members: object[] };
+  Object.assign(draft.members[0] ?? {}, { roles: 5 });
+  const euro = { currency: 'EUR', name: 'Euro', symbol: 'EUR', issuer: 'm0', admin: bank.address };
+  const currencies = [{ ...euro, alloc: { [ann.address]: '7' } }];
+  const genesis = parseGenesis(JSON.stringify({ ...draft, currencies }));
+  assert.ok(genesis.ok, genesis.ok ? '' : genesis.refusal.message);
+  const { history } = chainOf(genesis.value).genesis;
+  const [entry] = history.filter(({ token }) => token !== null);
+  assert.deepEqual([entry?.account, entry?.kind, entry?.amount], [ann.address, 'genesis', 7n]);
+  assert.equal(entry?.token, genesisTokenAddress('EUR', 'm0'));
 });
