@@ -76,8 +76,14 @@ describe('mpbp merchant and mpbp order', { timeout: 300_000 }, () => {
     const altered = join(root, 'altered.json');
     writeFileSync(altered, signed.stdout.replace('The Shop', 'A Shop'));
     await refused(['merchant', 'register', altered], 'member-1', EXIT.badData, /InvalidSignature/);
-    writeFileSync(altered, '{}');
-    await refused(['merchant', 'register', altered], 'member-1', EXIT.badData, /not sound/);
+    for (const [text, why] of [
+      ['null', /no merchant/],
+      ['{"merchant":null}', /no merchant/],
+      ['{"merchant":{}}', /not sound/],
+    ] as const) {
+      writeFileSync(altered, text);
+      await refused(['merchant', 'register', altered], 'member-1', EXIT.badData, why);
+    }
     await ok(['merchant', 'register', signUp], 'member-1');
     await refused(['merchant', 'register', signUp], 'member-1', EXIT.badData, /MerchantExists/);
     const { stdout } = await run(['merchant', 'show', 'shop', '--rpc', url]);

@@ -17,7 +17,7 @@ import { makeOutput, printable, table } from '../../output.ts';
 import { view } from '../membership/contract.ts';
 import { type SessionOptions, signing } from '../membership/session.ts';
 import { type Field, signDocument } from './signing.ts';
-import { idOf, openSales, textOf } from './words.ts';
+import { idOf, openSales, textOf, wordOf } from './words.ts';
 
 const REGISTRATION: readonly Field[] = [
   ['bytes32', 'merchantId'],
@@ -102,7 +102,7 @@ export function registerCommand(): Command {
       const whom = `${printable(displayName)} (${textOf(merchantId)})`;
       session.report.say(`${whom} is registered by ${member}`, { merchantId, displayName });
       session.report.say(`its money goes to ${formatAddress(settlementAccount)}`);
-      const next = `mpbp order create --merchant ${textOf(merchantId)}`;
+      const next = `mpbp order create --merchant ${wordOf(merchantId)}`;
       session.report.say(`it takes orders now: ${next} --amount 12.50 --token EUR`);
       session.report.end();
     });
@@ -116,10 +116,13 @@ function readSignUp(file: string) {
   } catch (error) {
     throw new UserError(EXIT.badData, `${file}: ${(error as Error).message}`);
   }
-  const { merchant = {}, signature } = given as {
+  const { merchant, signature } = (given ?? {}) as {
     merchant?: Record<string, unknown>;
     signature?: unknown;
   };
+  if (typeof merchant !== 'object' || merchant === null) {
+    throw new UserError(EXIT.badData, `${file} has no merchant`);
+  }
   const bad = (key: string) => new UserError(EXIT.badData, `${file}: merchant.${key} is not sound`);
   const hash = (key: string) => {
     const value = merchant[key];

@@ -34,6 +34,12 @@ export function textOf(id: Hash): string {
   return /^[\x20-\x7e]+$/.test(text) && memberIdOf(text) === id ? text : id;
 }
 
+/** To be typed into a shell: the text may be a stranger's, and a shell would run what is in it. */
+export function wordOf(id: Hash): string {
+  const text = textOf(id);
+  return /^[A-Za-z0-9][\w.-]*$/.test(text) ? text : id;
+}
+
 /** In currency units, and more than nothing. */
 export function saleAmount(text: string, what: string): bigint {
   const amount = amountOf(text, what, { baseUnits: false });

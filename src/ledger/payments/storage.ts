@@ -94,7 +94,8 @@ export const string: Kind<Item<string>> = {
   },
 };
 
-const decoder = new TextDecoder();
+/** What was written comes back, also where it begins with a byte order mark. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 export function struct<F extends Fields>(fields: F): Kind<StructView<F>> {
   const { slots } = layoutOf(fields);

@@ -118,6 +118,14 @@ describe("a contract's storage lies as Solidity lays it", () => {
     assert.equal(slot(state, hash(['uint64', 'uint256'], [3n, outer])), 'c8'.padStart(64, '0'));
   });
 
+  it('gives back the text that was written, also behind a byte order mark', () => {
+    const state = fresh();
+    for (const text of ['', '\ufeffa', `\ufeff${'é'.repeat(40)}`]) {
+      store.i.set(state, text);
+      assert.equal(store.i.get(state), text);
+    }
+  });
+
   it('puts what an array holds behind the keccak of its slot, small values four to a slot', () => {
     const state = fresh();
     setValues(store.g, state, [1n, 2n, 3n, 4n, 5n], 0n);

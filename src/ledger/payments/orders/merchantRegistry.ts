@@ -310,13 +310,27 @@ function leftWord(bytes: string): Word {
  * point, since the tables of Unicode differ between runtimes.
  */
 const UNSHOWN = [
-  ...[[0x00, 0x1f] as const, [0x7f, 0x9f] as const, [0x200b, 0x200f] as const],
-  ...[[0x2028, 0x202e] as const, [0x2060, 0x206f] as const, [0xfeff, 0xfeff] as const],
+  ...[[0x00, 0x1f] as const, [0x7f, 0x9f] as const, [0xad, 0xad] as const, [0x61c, 0x61c] as const],
+  ...[[0x115f, 0x1160] as const, [0x180e, 0x180e] as const, [0x200b, 0x200f] as const],
+  ...[[0x2028, 0x202e] as const, [0x2060, 0x206f] as const, [0x3164, 0x3164] as const],
+  ...[[0xfeff, 0xfeff] as const, [0xffa0, 0xffa0] as const, [0xfff9, 0xfffb] as const],
+  [0xe0000, 0xe0fff] as const,
+];
+/** Inside of a name only: one that is nothing else looks like none. */
+const SPACES = [
+  ...[[0x20, 0x20] as const, [0xa0, 0xa0] as const, [0x1680, 0x1680] as const],
+  ...[[0x2000, 0x200a] as const, [0x202f, 0x202f] as const, [0x205f, 0x205f] as const],
+  [0x3000, 0x3000] as const,
 ];
 
 function isDisplayName(text: string): boolean {
   const { length } = utf8(text);
-  const isHidden = (point: number) => UNSHOWN.some(([from, to]) => point >= from && point <= to);
+  if (length === 0 || length > displayNameBytesMax) return false;
   const points = [...text].map((character) => character.codePointAt(0) ?? 0);
-  return length > 0 && length <= displayNameBytesMax && !points.some(isHidden);
+  const ends = [points.at(0) ?? 0, points.at(-1) ?? 0];
+  return !points.some((point) => isIn(UNSHOWN, point)) && !ends.some((end) => isIn(SPACES, end));
+}
+
+function isIn(ranges: readonly (readonly [number, number])[], point: number): boolean {
+  return ranges.some(([from, to]) => point >= from && point <= to);
 }
