@@ -73,12 +73,15 @@ export function tokenMovementsIn(logs: readonly Log[]): readonly TokenMovement[]
   return found;
 }
 
-/** One for each payer, currency and order, by its first receiver where there is one order. */
+/**
+ * One for each payer, currency and order, by its first receiver where there is one order. What it
+ * paid to itself is apart: that took nothing away.
+ */
 export function paymentsIn(movements: readonly TokenMovement[]): readonly TokenMovement[] {
   const sums = new Map<string, Open & { isMany: boolean }>();
   for (const movement of movements) {
     const { token, from, to, amount, orderId } = movement;
-    const key = `${token} ${from} ${orderId}`;
+    const key = `${token} ${from} ${orderId} ${from === to}`;
     const sum = sums.get(key);
     if (sum === undefined) sums.set(key, { ...movement, isMany: false });
     else {

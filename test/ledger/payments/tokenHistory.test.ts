@@ -90,6 +90,27 @@ it('a batch is one payment to its payer, and each item with its memo to who got 
   assert.deepEqual(paymentsIn(paid).map(told), [[ann.address, ZERO_ADDRESS, 7n, '', null]]);
 });
 
+it('what a payer pays to itself is apart from what it pays to others', () => {
+  const world = new ShopWorld();
+  const items = [ann, bea, courier, ann].map(({ address }, at) => {
+    return { to: address, amount: BigInt(1 + at), memo: none };
+  });
+  const args = [world.token, items, word('pay day'), true];
+  const batch = movementsOf(world.ok(ann, [payouts, 'payoutBatch', args]));
+  assert.deepEqual(paymentsIn(batch).map(told), [
+    [ann.address, ann.address, 5n, '', null],
+    [ann.address, ZERO_ADDRESS, 5n, '', null],
+  ]);
+  const fee = { receiver: feeTaker.address, bps: 100, fixedAmount: 0n, kind: word('fee') };
+  world.setFees([fee], hashFees);
+  world.ok(ann, [world.euro, 'transfer', [shop.address, 1_000n]]);
+  const id = world.create();
+  assert.deepEqual(paymentsIn(movementsOf(world.do(shop, 'pay', id))).map(told), [
+    [shop.address, shop.address, 990n, '', id],
+    [shop.address, feeTaker.address, 10n, '', id],
+  ]);
+});
+
 it('what a genesis gives of a currency is where the history of an account begins', () => {
   const { genesisText } = new TinyNetwork();
   const draft = JSON.parse(genesisText) as { members: object[] };
