@@ -16,6 +16,7 @@ import { intrinsicGas } from './gas.ts';
 import { Lanes } from './lanes.ts';
 import { findDisorder, orderTransactions } from './order.ts';
 import type { Transfer } from './payments/dispatch.ts';
+import { type Books, enter, findImbalance } from './payments/tokens/books.ts';
 import { closeEpoch } from './payments/validatorChanges.ts';
 import {
   type Applied,
@@ -181,6 +182,8 @@ class Run {
   readonly #context: BlockContext;
   readonly #receipts: Receipt[] = [];
   readonly #movements: Movement[] = [];
+  /** Of currencies, by the logs. */
+  readonly #books: Books = new Map();
   #gasUsed = 0n;
   /** Of the last transaction. */
   hasRunCode = false;
@@ -212,6 +215,7 @@ class Run {
     const succeeded = ended === 'well';
     const index = this.#receipts.length;
     for (const transfer of transfers) this.#movements.push({ index, ...transfer });
+    enter(this.#books, logs);
     this.#receipts.push(makeReceipt({ type, succeeded, cumulativeGasUsed, logs }));
   }
 
@@ -220,6 +224,7 @@ class Run {
     const nextSet = closeEpoch(this.#state, { height, timestampMs });
     const { root, changes } = this.#state.seal(this.#context.parentStateRoot);
     assertConservation(changes);
+    assertBooks(this.#books, changes, this.#state);
     const receiptBytes = this.#receipts.map(encodeReceipt);
     return {
       stateRoot: root,
@@ -234,6 +239,19 @@ class Run {
       movements: this.#movements,
     };
   }
+}
+
+/** The same of every currency that moved: available and held together. */
+function assertBooks(books: Books, { before }: StateChanges, after: StateReader): void {
+  if (books.size === 0) return;
+  const earlier: StateReader = {
+    account: (address) => before.accounts.get(address) ?? after.account(address),
+    slot: (address, key) => before.slots.get(address)?.get(key) ?? after.slot(address, key),
+    code: (hash) => after.code(hash),
+    trieNode: () => null,
+  };
+  const imbalance = findImbalance(books, earlier, after);
+  assert(imbalance === null, `money is neither made nor lost: ${imbalance}`);
 }
 
 /** Ledger invariants 1 to 3: a block moves the coin, it neither makes nor loses any. */
