@@ -6,7 +6,7 @@ export const transactionBytesMax = 128 * 1024;
 export const accessListEntriesMax = 1024;
 /**
  * How long a million gas of the slowest contract code is assumed to take: a block's may take a quarter
- * of a view. Seen on busy cores: 100 to 140 (`npm run bench:evm`).
+ * of a view. Seen on busy cores: 115 to 180 (`npm run bench:evm`).
  */
 export const evmWorstMsPerMillionGas = 125;
 /** EIP-7702: each is a signature to recover. */
