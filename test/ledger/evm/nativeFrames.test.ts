@@ -30,7 +30,8 @@ function transfer(amount: number, opcode: string): string {
     const word = data.slice(64 * at, 64 * at + 64).padEnd(64, '0');
     return `7f${word}60${hex(32 * at)}52`;
   });
-  return `${words.join('')}5f5f60445f${opcode === CALL ? '5f' : ''}73${token.slice(2)}5a${opcode}50`;
+  const value = opcode === CALL ? '5f' : '';
+  return `${words.join('')}5f5f60445f${value}73${token.slice(2)}5a${opcode}50`;
 }
 /** With a part of the gas: what fails takes all that it has. */
 const callInner = `5f5f5f5f5f73${inner.slice(2)}62030000f150`;
