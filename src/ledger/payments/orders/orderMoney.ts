@@ -4,14 +4,13 @@
  * cannot get is parked, so that it holds up nobody else.
  */
 import type { Address } from '#src/types/address.ts';
-import { tokenAmountMax } from '#src/types/currency.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
 import { PAYMENT_ORDERS } from '../addresses.ts';
 import { type Call, Revert } from '../contract.ts';
-import { HOLD } from '../tokens/holds.ts';
+import { HOLD, lock, unlock } from '../tokens/holds.ts';
 import { fail as tokenFail, log as tokenLog } from '../tokens/tokenAbi.ts';
-import { checkReceiver, move, needAvailable, tokenAt } from '../tokens/tokenStore.ts';
+import { checkReceiver, move, tokenAt } from '../tokens/tokenStore.ts';
 import { type Fee, feesOf } from './merchantStore.ts';
 import { fail, log } from './orderAbi.ts';
 import { type OrderRecord, orders } from './orderStore.ts';
@@ -90,19 +89,11 @@ function canPay(check: () => void): boolean {
 
 type Payment = { token: Address; from: Address; to: Address; amount: bigint; hasMemo: boolean };
 
-/** Of what is held; the supply that is held falls with it. */
+/** Of what is held for orders. */
 function payHeld(call: Call, { token, from, to, amount }: Payment): void {
-  const { state } = call;
-  const { balances, supplies } = tokenAt(token);
-  const giver = balances(from).get(state);
-  balances(from).set(state, { ...giver, held: giver.held - amount });
-  const taker = balances(to).get(state);
-  balances(to).set(state, { ...taker, available: taker.available + amount });
-  const sums = supplies.get(state);
-  supplies.set(state, { ...sums, held: sums.held - amount });
-  call.emit(tokenLog(token, 'Transfer', from, to, amount));
+  unlock(call, token, { from, held: amount, to, paid: amount });
   const escrowed = orders.escrowed(token);
-  escrowed.set(state, escrowed.get(state) - amount);
+  escrowed.set(call.state, escrowed.get(call.state) - amount);
 }
 
 export type OrderHold = {
@@ -118,15 +109,8 @@ export type OrderHold = {
 export function holdFor(call: Call, hold: OrderHold): void {
   const { state } = call;
   const { id, token, from, to, amount, expiration } = hold;
-  if (amount > tokenAmountMax) throw fail('InvalidTerms', id, 'amount');
-  needAvailable(state, token, from, amount);
-  const { balances, supplies, orderHolds } = tokenAt(token);
-  const own = balances(from).get(state);
-  const { available, held } = own;
-  balances(from).set(state, { ...own, available: available - amount, held: held + amount });
-  const sums = supplies.get(state);
-  supplies.set(state, { ...sums, held: sums.held + amount });
-  const record = orderHolds(id);
+  lock(call, from, amount, token);
+  const record = tokenAt(token).orderHolds(id);
   record.head.set(state, { from, status: HOLD.ordered, expiration });
   record.aim.set(state, { to, value: amount });
   const escrowed = orders.escrowed(token);
@@ -142,15 +126,10 @@ export function endHold(
   isLate: boolean,
 ): void {
   const { state } = call;
-  const { balances, supplies, orderHolds } = tokenAt(token);
-  const record = orderHolds(id);
+  const record = tokenAt(token).orderHolds(id);
   const { from, expiration } = record.head.get(state);
   if (rest > 0n) {
-    const own = balances(from).get(state);
-    const { available, held } = own;
-    balances(from).set(state, { ...own, available: available + rest, held: held - rest });
-    const sums = supplies.get(state);
-    supplies.set(state, { ...sums, held: sums.held - rest });
+    unlock(call, token, { from, held: rest, to: from, paid: 0n });
     const escrowed = orders.escrowed(token);
     escrowed.set(state, escrowed.get(state) - rest);
   }
