@@ -5,7 +5,7 @@ import { JsonRpcProvider } from 'ethers';
 import fc from 'fast-check';
 import { decodeFunctionResult, encodeFunctionData } from 'viem';
 import { fromHex, toHex, uintToBytes } from '#src/lib/bytes.ts';
-import { type Address, formatAddress, ZERO_ADDRESS } from '#src/types/address.ts';
+import { type Address, formatAddress, tokenAddress, ZERO_ADDRESS } from '#src/types/address.ts';
 import { createAddress } from '#src/types/createAddress.ts';
 import { keccakHash } from '#src/types/hash.ts';
 import { hashHeader } from '#src/types/header.ts';
@@ -456,6 +456,16 @@ describe('what eth_simulateV1 refuses', () => {
     assert.match(message ?? '', /^overrides of what cannot be: an amount of wei/);
     const alone = await callsOf(calls, {}, { stateOverrides: { [nobody]: most } });
     assert.equal(alone[0]?.status, '0x1');
+  });
+
+  it('nor are slots as no contract writes them: a name of 2^47 bytes', async () => {
+    const token = tokenAddress('EUR', new Uint8Array(5));
+    const slots = { [word(0n)]: word(1n), [word(11n)]: word(2n ** 256n - 1n) };
+    const stateOverrides = { [token]: { stateDiff: slots } };
+    const calls = [{ to: token, data: '0x06fdde03' }];
+    const [code, message] = await refusalOf([{ stateOverrides, calls }]);
+    assert.equal(code, -32000);
+    assert.match(message ?? '', /^overrides of what cannot be/);
   });
 
   it('all calls together have the gas of one view', async () => {

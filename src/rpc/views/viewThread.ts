@@ -51,14 +51,15 @@ port.on('message', (request: ViewRequest) => {
 
 function failureIn(error: unknown, request: ViewRequest): ViewAnswer {
   if (error instanceof StateGone) return { t: 'failed', reason: error.message };
-  if (error instanceof InvariantError && isOverridden(request)) {
+  const isOdd = error instanceof InvariantError || error instanceof RangeError;
+  if (isOdd && isOverridden(request)) {
     return { t: 'failed', reason: `overrides of what cannot be: ${error.message}` };
   }
   const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return { t: 'broken', reason };
 }
 
-/** Accounts as no chain has them break what holds on every chain: the caller's doing, not ours. */
+/** What no chain has breaks what holds on every chain: the caller's doing, not ours. */
 function isOverridden(request: ViewRequest): boolean {
   if (request.kind === 'replay') return false;
   if (request.kind !== 'blocks') return request.overrides.size > 0;
