@@ -52,7 +52,14 @@ async function run(codes: ReadonlyMap<Address, string>) {
     ...{ gasLimit: 1_000_000n, height: asHeight(3n), blockHash: () => null },
     timestampMs: 1_790_000_000_000,
   };
-  const message = { sender, to: outer, value: 0n, data: EMPTY_BYTES, gas: 900_000n, gasPrice: 1n };
+  const message = {
+    sender,
+    to: outer,
+    value: 0n,
+    data: EMPTY_BYTES,
+    gas: 20_000_000n,
+    gasPrice: 1n,
+  };
   const outcome = await runInEvm(state, block, { ...message, accessList: [], warm: [] });
   const has = (address: Address) => tokenAt(token).balances(address).get(state).available;
   return { outcome, has };
@@ -81,5 +88,24 @@ for (const [what, code, paid] of [
       amounts,
       want.map((amount) => [token, amount]),
     );
+  });
+}
+
+for (const [what, end, isKept] of [
+  ['a creation', '', true],
+  ['a creation of code that may not be', '60ef5f5360015ff3', false],
+  ['a creation that reverts', REVERT, false],
+] as const) {
+  it(`logs of ${what} are those of its frame`, async () => {
+    const init = transfer(0, CALL) + end;
+    const length = hex(init.length / 2).padStart(4, '0');
+    // The code of the creation stands behind the code that begins it.
+    const code = (at: string) =>
+      `${transfer(1, CALL)}61${length}61${at}5f3961${length}5f5ff050${transfer(2, CALL)}00`;
+    const at = hex(code('0000').length / 2).padStart(4, '0');
+    const { outcome } = await run(new Map([[outer, code(at) + init]]));
+    assert.equal(outcome.ended, 'well', outcome.reason);
+    const amounts = outcome.logs.map(({ data }) => data.at(-1));
+    assert.deepEqual(amounts, isKept ? [1, 0, 2] : [1, 2]);
   });
 }

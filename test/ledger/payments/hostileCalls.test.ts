@@ -12,6 +12,7 @@ import { type Message, type MessageResult, runMessage } from '#src/ledger/paymen
 import { hashFees } from '#src/ledger/payments/orders/merchantRegistry.ts';
 import { orders } from '#src/ledger/payments/orders/orderStore.ts';
 import { paymentOrders } from '#src/ledger/payments/orders/paymentOrders.ts';
+import { type Books, enter, findImbalance } from '#src/ledger/payments/tokens/books.ts';
 import { tokenAt } from '#src/ledger/payments/tokens/tokenStore.ts';
 import { Overlay } from '#src/ledger/state/overlay.ts';
 import { SeededRandom } from '#src/lib/random.ts';
@@ -165,7 +166,12 @@ it('whatever is called, a message ends well, reverted or out of gas', () => {
       if (caller.below(50) === 0) timestampMs += 1_000 * caller.pick([1, 10, 100]);
       const { height } = world.ledger.facts;
       const { what, message } = caller.call(targets);
-      const result = endOf(() => runMessage(state, { height, timestampMs }, message), what);
+      const after = new Overlay(state);
+      const tried = endOf(() => runMessage(after, { height, timestampMs }, message), what);
+      const books: Books = new Map();
+      if (tried.ended === 'well') enter(books, tried.logs);
+      assert.equal(findImbalance(books, state, after), null, what);
+      const result = runMessage(state, { height, timestampMs }, message);
       ended.add(`${what.split('(')[0]} ${result.ended}`);
       if (result.ended !== 'well') continue;
       caller.meet(result.logs);
