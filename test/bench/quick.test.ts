@@ -7,6 +7,7 @@ import { it } from 'node:test';
 const rows = [
   'four validators: one call until final, p50',
   'one validator: batches of 100',
+  'one validator: payouts',
   'own machinery per payment',
   '32 validators in times of 4',
   'catch-up in times of the production',
