@@ -211,7 +211,7 @@ function readGenesis(json: Json): Genesis {
     members,
     validators,
     alloc: readAlloc(need(root, 'alloc', '$'), total * weiPerStake),
-    currencies: readCurrencies(root.get('currencies'), members),
+    currencies: readCurrencies(root.get('currencies'), members, validators),
   };
 }
 

@@ -20,23 +20,46 @@ export type GenesisCurrency = {
 
 /** payments.md 2.1, rule 11. */
 const ROLE_ISSUER = 4;
+/** Access, channel, connection: whoever passes payments on holds no money of theirs (1.5, R3). */
+const CONDUIT_ROLES = 8 | 16 | 32;
 
 type Members = readonly { readonly id: string; readonly admin: Address; readonly roles: number }[];
+type Validators = readonly { readonly memberId: string; readonly operator: Address }[];
 
-export function readCurrencies(json: Json | undefined, members: Members): GenesisCurrency[] {
+export function readCurrencies(
+  json: Json | undefined,
+  members: Members,
+  validators: Validators,
+): GenesisCurrency[] {
   if (json === undefined) return [];
   if (!Array.isArray(json) || json.length > genesisCurrenciesMax) {
     throw new Stop('$.currencies', `should be a list of at most ${genesisCurrenciesMax}`);
   }
+  const conduits = conduitsOf(members, validators);
   const currencies = json.map((item: Json, at) =>
-    readCurrency(item, `$.currencies[${at}]`, members),
+    readCurrency(item, `$.currencies[${at}]`, members, conduits),
   );
   const key = ({ currency, issuer }: GenesisCurrency) => `${currency} ${issuer}`;
   unique(currencies, key, '$.currencies', 'currency');
   return currencies;
 }
 
-function readCurrency(json: Json, path: string, members: Members): GenesisCurrency {
+function conduitsOf(members: Members, validators: Validators): ReadonlySet<Address> {
+  const accounts = members
+    .filter(({ roles }) => (roles & CONDUIT_ROLES) !== 0)
+    .flatMap(({ id, admin }) => [
+      admin,
+      ...validators.filter(({ memberId }) => memberId === id).map(({ operator }) => operator),
+    ]);
+  return new Set(accounts);
+}
+
+function readCurrency(
+  json: Json,
+  path: string,
+  members: Members,
+  conduits: ReadonlySet<Address>,
+): GenesisCurrency {
   const item = fields(json, path, ['currency', 'name', 'symbol', 'issuer'], ['admin', 'alloc']);
   const shaped = (key: string, isSound: (value: string) => boolean, want: string) => {
     const value = text(item, key, path);
@@ -55,11 +78,15 @@ function readCurrency(json: Json, path: string, members: Members): GenesisCurren
     symbol: shaped('symbol', isTokenSymbol, 'should be 1 to 16 letters and digits'),
     issuer,
     admin: item.has('admin') ? address(item, 'admin', path) : member.admin,
-    alloc: readBalances(item.get('alloc') ?? new Map(), `${path}.alloc`),
+    alloc: readBalances(item.get('alloc') ?? new Map(), `${path}.alloc`, conduits),
   };
 }
 
-function readBalances(json: Json, path: string): ReadonlyMap<Address, bigint> {
+function readBalances(
+  json: Json,
+  path: string,
+  conduits: ReadonlySet<Address>,
+): ReadonlyMap<Address, bigint> {
   if (!(json instanceof Map)) throw new Stop(path, 'should be an object');
   if (json.size > genesisAllocMax) throw new Stop(path, `more than ${genesisAllocMax} accounts`);
   const balances = new Map<Address, bigint>();
@@ -70,6 +97,9 @@ function readBalances(json: Json, path: string): ReadonlyMap<Address, bigint> {
     if (!parsed.ok) throw new Stop(at, 'is not an address, or its checksum is wrong');
     const account = parsed.value;
     if (isReservedAddress(account) || account === ZERO_ADDRESS) throw new Stop(at, 'is reserved');
+    if (conduits.has(account)) {
+      throw new Stop(at, 'belongs to a member that passes payments on: it holds no money (R3)');
+    }
     if (balances.has(account)) throw new Stop(at, 'stands twice, in another spelling');
     const amount = integer(json as JsonObject, key, path, 0n, tokenAmountMax);
     sum += amount;

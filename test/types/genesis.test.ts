@@ -553,6 +553,12 @@ describe('currencies of a genesis', () => {
     assert.equal(genesisNetworkId(parsed(again)), genesisNetworkId(same));
   });
 
+  /** `alice` is the operator of member-1's validator. */
+  const conduit = (account: string) =>
+    changed((draft) => {
+      Object.assign(draft.members[1] ?? {}, { roles: 5 | 16 });
+      Object.assign(draft, { currencies: [{ ...euro, alloc: { [account]: 1 } }] });
+    });
   const most = ((1n << 96n) - 1n).toString();
   const rows: [when: string, json: string, path: RegExp][] = [
     ['small letters', withEuro({ currency: 'eur' }), /\.currency$/],
@@ -565,8 +571,12 @@ describe('currencies of a genesis', () => {
     ['money of the system', withEuro({ alloc: { [reserved]: 1 } }), /alloc/],
     ['money below zero', withEuro({ alloc: { [alice]: -1 } }), /alloc/],
     ['too much money', withEuro({ alloc: { [alice]: most, [bob]: 1 } }), /alloc/],
+    ['money of a member that passes payments on', conduit(alice), /alloc/],
     ['an unknown key', withEuro({ decimals: 2 }), /\.decimals$/],
   ];
+  it('are had by a stranger beside a member that passes payments on', () => {
+    assert.ok(parseGenesis(conduit(bob)).ok);
+  });
   for (const [when, json, path] of rows) {
     it(`refuse ${when}`, () => {
       const verdict = parseGenesis(json);
