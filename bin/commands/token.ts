@@ -84,20 +84,24 @@ export function tokenCommand(): Command {
     .description('issue money to an account')
     .argument('<to>', 'address')
     .argument('<amount>', 'such as 1000')
+    .addHelpText('after', '\nExample:\n  $ mpbp token mint 0x7099…79C8 1000 --token EUR')
     .action(mint);
   actingWithMemo(token.command('burn'))
     .description("take money of one's own out of circulation")
     .argument('<amount>', 'such as 1000')
+    .addHelpText('after', '\nExample:\n  $ mpbp token burn 1000 --token EUR')
     .action(burn);
   for (const name of ['pause', 'unpause'] as const) {
     acting(token.command(name))
       .description(name === 'pause' ? 'let nothing of a currency move' : 'let it move again')
+      .addHelpText('after', `\nExample:\n  $ mpbp token ${name} --token EUR`)
       .action((options: Acting) => setPaused(name, options));
   }
   amounts(acting(token.command('freeze')))
     .description("freeze so much of an account's money; 0 frees it")
     .argument('<address>', 'whose')
     .argument('<amount>', 'such as 1000; may be more than there is')
+    .addHelpText('after', '\nExample:\n  $ mpbp token freeze 0x7099…79C8 1000 --token EUR')
     .action(freeze);
   acting(token.command('policy'))
     .description('who may send and receive a currency; without an option, which policy it has')
