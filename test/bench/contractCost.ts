@@ -17,7 +17,7 @@ import { assert } from '#src/lib/failure.ts';
 import { atOnce } from '#src/lib/steps.ts';
 import { type Address, addressFromBytes, ZERO_ADDRESS } from '#src/types/address.ts';
 import { hashToBytes, keccakHash } from '#src/types/hash.ts';
-import { ingressBytesMax } from '#src/types/limits.ts';
+import { ingressBytesMax, transactionGasMax } from '#src/types/limits.ts';
 import { asEpoch, asGas, asWei } from '#src/types/units.ts';
 import {
   bytes,
@@ -38,7 +38,7 @@ import { payment, person } from '../ledger/samples.ts';
 
 const validators = 128;
 const rounds = 7;
-const gasLimit = asGas(16_000_000n);
+const gasLimit = asGas(transactionGasMax);
 const ledger = new Ledger({ members: validators, member: { roles: 5 } });
 
 type Sending = { readonly to: Address; readonly data: Uint8Array; readonly value?: bigint };
