@@ -1,10 +1,11 @@
 /** The founders' payment contract on four real validators, by the tools that people use. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { createPublicClient, createWalletClient, defineChain, http, parseEther } from 'viem';
+import { parseEther } from 'viem';
 import { mnemonicToAccount } from 'viem/accounts';
 import { compile } from '../solidity.ts';
 import { Devnet, eventually, rpc, run } from './devnet.ts';
+import { viemClients } from './viemClients.ts';
 
 const words = 'test test test test test test test test test test test junk';
 const [alice, bob] = [0, 1].map((addressIndex) => mnemonicToAccount(words, { addressIndex }));
@@ -21,20 +22,8 @@ describe('a contract on four validators', { timeout: 300_000 }, () => {
   });
   after(() => net.destroy());
 
-  const clients = (index: number, account = alice ?? assert.fail()) => {
-    const url = net.ready.rpc[index] ?? '';
-    const chain = defineChain({
-      id: net.ready.chainId,
-      name: 'devnet',
-      nativeCurrency: { name: 'MPB', symbol: 'MPB', decimals: 18 },
-      rpcUrls: { default: { http: [url] } },
-    });
-    const options = { chain, transport: http(url), pollingInterval: 20 };
-    return {
-      wallet: createWalletClient({ account, ...options }),
-      client: createPublicClient(options),
-    };
-  };
+  const clients = (index: number, account = alice ?? assert.fail()) =>
+    viemClients(net, index, account);
   /** What the public getters give, by another node. */
   const read = (functionName: string) =>
     clients(3).client.readContract({ abi: founders.abi, address: contract, functionName });

@@ -4,10 +4,11 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { parseEther as ethersParse, JsonRpcProvider, Wallet } from 'ethers';
-import { createPublicClient, createWalletClient, defineChain, http, parseEther, toHex } from 'viem';
+import { parseEther, toHex } from 'viem';
 import { mnemonicToAccount, privateKeyToAccount } from 'viem/accounts';
 import { mnemonicKey } from '#src/wallet/mnemonic.ts';
 import { Devnet, eventually, rpc, run } from './devnet.ts';
+import { viemClients } from './viemClients.ts';
 
 const words = 'test test test test test test test test test test test junk';
 const alice = mnemonicToAccount(words, { addressIndex: 0 });
@@ -31,20 +32,7 @@ describe('four validators', { timeout: 300_000 }, () => {
   });
   after(() => net.destroy());
 
-  const viemWallet = (index: number) => {
-    const url = net.ready.rpc[index] ?? '';
-    const chain = defineChain({
-      id: net.ready.chainId,
-      name: 'devnet',
-      nativeCurrency: { name: 'MPB', symbol: 'MPB', decimals: 18 },
-      rpcUrls: { default: { http: [url] } },
-    });
-    const transport = http(url);
-    return {
-      wallet: createWalletClient({ account: alice, chain, transport, pollingInterval: 20 }),
-      client: createPublicClient({ chain, transport, pollingInterval: 20 }),
-    };
-  };
+  const viemWallet = (index: number) => viemClients(net, index, alice);
 
   const payThrough = async (index: number): Promise<`0x${string}`> => {
     const { wallet, client } = viemWallet(index);

@@ -1,19 +1,7 @@
 /** A sale on four real validators, one of which is killed in the middle (payments.md 1). */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import {
-  type Abi,
-  createPublicClient,
-  createWalletClient,
-  defineChain,
-  type Hex,
-  hashTypedData,
-  http,
-  parseUnits,
-  toHex,
-  zeroAddress,
-  zeroHash,
-} from 'viem';
+import { type Abi, type Hex, hashTypedData, parseUnits, toHex, zeroAddress, zeroHash } from 'viem';
 import { mnemonicToAccount } from 'viem/accounts';
 import { genesisTokenAddress } from '#src/ledger/payments/founding.ts';
 import { merchantRegistry } from '#src/ledger/payments/orders/merchantRegistry.ts';
@@ -21,6 +9,7 @@ import { paymentOrders } from '#src/ledger/payments/orders/paymentOrders.ts';
 import { tokenAbi } from '#src/ledger/payments/tokens/tokenAbi.ts';
 import { memberIdOf } from '#src/types/memberId.ts';
 import { Devnet, eventually, rpc, run } from './devnet.ts';
+import { viemClients } from './viemClients.ts';
 
 const words = 'test test test test test test test test test test test junk';
 const account = (addressIndex: number) => mnemonicToAccount(words, { addressIndex });
@@ -62,18 +51,7 @@ describe('an order on four validators', { timeout: 300_000 }, () => {
   });
   after(() => net.destroy());
 
-  const clients = (index: number, from: Account) => {
-    const url = net.ready.rpc[index] ?? '';
-    const chain = defineChain({
-      id: net.ready.chainId,
-      name: 'devnet',
-      nativeCurrency: { name: 'MPB', symbol: 'MPB', decimals: 18 },
-      rpcUrls: { default: { http: [url] } },
-    });
-    const options = { chain, transport: http(url), pollingInterval: 20 };
-    const client = createPublicClient(options);
-    return { client, wallet: createWalletClient({ account: from, ...options }) };
-  };
+  const clients = (index: number, from: Account) => viemClients(net, index, from);
   const send = async (
     index: number,
     from: Account,

@@ -5,13 +5,9 @@ import { Contract, HDNodeWallet, JsonRpcProvider } from 'ethers';
 import {
   type BaseError,
   ContractFunctionRevertedError,
-  createPublicClient,
-  createWalletClient,
-  defineChain,
   erc20Abi,
   getContract,
   type Hex,
-  http,
   parseSignature,
   parseUnits,
   toHex,
@@ -21,6 +17,7 @@ import { genesisTokenAddress } from '#src/ledger/payments/founding.ts';
 import { tokenAbi } from '#src/ledger/payments/tokens/tokenAbi.ts';
 import { compile } from '../solidity.ts';
 import { Devnet, eventually, rpc, run } from './devnet.ts';
+import { viemClients } from './viemClients.ts';
 
 const words = 'test test test test test test test test test test test junk';
 const [alice, bob, carol] = [0, 1, 2].map((addressIndex) =>
@@ -42,16 +39,7 @@ describe('currencies on four validators', { timeout: 300_000 }, () => {
   after(() => net.destroy());
 
   const clients = (index: number, account: Account) => {
-    const url = net.ready.rpc[index] ?? '';
-    const chain = defineChain({
-      id: net.ready.chainId,
-      name: 'devnet',
-      nativeCurrency: { name: 'MPB', symbol: 'MPB', decimals: 18 },
-      rpcUrls: { default: { http: [url] } },
-    });
-    const options = { chain, transport: http(url), pollingInterval: 20 };
-    const client = createPublicClient(options);
-    const wallet = createWalletClient({ account, ...options });
+    const { client, wallet } = viemClients(net, index, account);
     const done = async (hash: Hex) => {
       const receipt = await client.waitForTransactionReceipt({ hash });
       assert.equal(receipt.status, 'success');
