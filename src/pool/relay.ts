@@ -12,8 +12,14 @@ export type RelayNet = {
 
 export const relayBytesMax = 512 * 1024;
 export const relayTransactionsMax = 2_000;
-/** A payment that is still waiting this long after it was last sent may have been lost. */
-const resendAfterMs = 500;
+/**
+ * A payment that still waits so long after it was sent may have been lost; each time it is sent
+ * again the wait is twice as long, up to the last. What waits because blocks are full was not lost,
+ * and there is much of it: sent again and again it would take the time that blocks need.
+ */
+const waitsMs = [500, 1_000, 2_000, 4_000, 8_000, 16_000] as const;
+/** What was heard waits at whoever told it, too, and is theirs to send again at first. */
+const heardLevel = 2;
 
 /**
  * Payments between pools: every node tells every peer what its own clients submitted, in batches of
@@ -24,8 +30,8 @@ export class Relay {
   readonly #net: RelayNet;
   readonly #pool: Pool;
   readonly #now: () => number;
-  /** The longest ago first. */
-  readonly #sentAt = new Map<Hash, number>();
+  /** When each was sent, by the wait that it has; in each the longest ago first. */
+  readonly #sentAt = waitsMs.map(() => new Map<Hash, number>());
   #outgoing: SignedTransaction[] = [];
 
   constructor(net: RelayNet, pool: Pool, now: () => number) {
@@ -37,38 +43,30 @@ export class Relay {
   /** Sent with the others of this turn. */
   announce(transaction: SignedTransaction): void {
     this.#outgoing.push(transaction);
-    this.#mark(transaction.hash);
+    this.#mark(transaction.hash, 0, this.#now());
     if (this.#outgoing.length === 1) setImmediate(() => this.#flush());
   }
 
   /** Received from a peer, who told everyone. */
   heard(hash: Hash): void {
-    this.#mark(hash);
+    this.#mark(hash, heardLevel, this.#now());
   }
 
   /** Found on disk at start: nobody here knows whether it was ever sent. */
   resume(hash: Hash): void {
-    this.#sentAt.set(hash, Number.NEGATIVE_INFINITY);
+    this.#mark(hash, 0, Number.NEGATIVE_INFINITY);
   }
 
   forget(hash: Hash): void {
-    this.#sentAt.delete(hash);
+    for (const sent of this.#sentAt) sent.delete(hash);
   }
 
-  /** What has waited, to those who propose next. */
+  /** What has waited, as much as a message has room for, to those who propose next. */
   push(peers: readonly string[]): void {
-    const before = this.#now() - resendAfterMs;
-    const waiting: SignedTransaction[] = [];
-    for (const [hash, sentAt] of this.#sentAt) {
-      if (sentAt > before || waiting.length >= relayTransactionsMax) break;
-      const transaction = this.#pool.get(hash);
-      if (transaction === null) continue;
-      this.#mark(hash);
-      waiting.push(transaction);
-    }
-    for (const message of encodeBatches(waiting)) {
-      for (const peer of peers) this.#net.send(peer, message);
-    }
+    const due = this.#due();
+    if (due.length === 0) return;
+    const message = encodeRlp(due);
+    for (const peer of peers) this.#net.send(peer, message);
   }
 
   /** Everything that waits, to a peer that has just come. */
@@ -81,10 +79,30 @@ export class Relay {
     for (const message of encodeBatches(waiting)) this.#net.send(peer, message);
   }
 
-  #mark(hash: Hash): void {
+  /** Raw; they are sent now. */
+  #due(): Uint8Array[] {
+    const now = this.#now();
+    const due: Uint8Array[] = [];
+    let bytes = 0;
+    for (const [level, waitMs] of waitsMs.entries()) {
+      for (const [hash, sentAt] of this.#sentAt[level] ?? []) {
+        if (sentAt > now - waitMs) break;
+        const raw = this.#pool.get(hash)?.raw;
+        if (raw === undefined) continue;
+        const full = bytes + raw.length > relayBytesMax || due.length >= relayTransactionsMax;
+        if (due.length > 0 && full) return due;
+        this.#mark(hash, Math.min(level + 1, waitsMs.length - 1), now);
+        due.push(raw);
+        bytes += raw.length;
+      }
+    }
+    return due;
+  }
+
+  #mark(hash: Hash, level: number, at: number): void {
     // A key that is set again would keep its old place.
-    this.#sentAt.delete(hash);
-    this.#sentAt.set(hash, this.#now());
+    this.forget(hash);
+    this.#sentAt[level]?.set(hash, at);
   }
 
   #flush(): void {

@@ -103,9 +103,30 @@ describe('relay', () => {
     assert.deepEqual(scene.taken(), both);
     scene.relay.push(['p', 'q']);
     assert.deepEqual(scene.taken(), [], 'not at once again');
+    for (const waitMs of [1_000, 2_000, 4_000, 8_000, 16_000, 16_000]) {
+      scene.now += waitMs - 1;
+      scene.relay.push(['q']);
+      assert.deepEqual(scene.taken(), [], 'waits twice as long as before');
+      scene.now += 1;
+      scene.relay.push(['q']);
+      assert.deepEqual(scene.taken(), [{ to: 'q', hashes: [first.hash] }]);
+    }
+  });
+
+  it('sends again no more than a message has room for, the longest waiting first', async () => {
+    const scene = new Scene();
+    const batch = scene.add(30, 50_000);
+    for (const transaction of batch) scene.relay.announce(transaction);
+    await turn();
+    scene.taken();
     scene.now += 500;
-    scene.relay.push(['q']);
-    assert.deepEqual(scene.taken(), [{ to: 'q', hashes: [first.hash] }]);
+    const again: string[] = [];
+    for (const left of [20, 10, 0, 0]) {
+      scene.relay.push(['p']);
+      again.push(...scene.taken().flatMap((message) => message.hashes));
+      assert.equal(again.length, batch.length - left);
+    }
+    assert.deepEqual(again, hashes(batch));
   });
 
   it('treats what it heard as sent, what it found on disk as not', () => {
@@ -117,7 +138,13 @@ describe('relay', () => {
     scene.relay.heard(first.hash);
     scene.relay.push(['p']);
     assert.deepEqual(scene.taken(), [{ to: 'p', hashes: [second.hash] }]);
-    scene.now += 500;
+    scene.now += 1_999;
+    scene.relay.push(['p']);
+    assert.deepEqual(scene.taken(), [{ to: 'p', hashes: [second.hash] }]);
+    scene.now += 1;
+    scene.relay.push(['p']);
+    assert.deepEqual(scene.taken(), [{ to: 'p', hashes: [first.hash] }], 'it may be gone there');
+    scene.now += 16_000;
     scene.relay.forget(first.hash);
     scene.relay.push(['p']);
     assert.deepEqual(scene.taken(), [{ to: 'p', hashes: [second.hash] }]);
