@@ -6,6 +6,7 @@ import { DEFAULT_LIMITS, Network } from '#p2p/network.ts';
 import { Chain } from '#src/chain/chain.ts';
 import { chainOf } from '#src/chain/genesisChain.ts';
 import { Feed } from '#src/feed/feed.ts';
+import { coverOf } from '#src/ledger/fees.ts';
 import { concatBytes, utf8 } from '#src/lib/bytes.ts';
 import { systemClock } from '#src/lib/clock.ts';
 import type { Log } from '#src/lib/log.ts';
@@ -78,6 +79,10 @@ export async function assemble(options: {
     limits: poolLimits(config),
     rules: poolRules(params.rules),
     account: (address) => chain.account(address) ?? { nonce: 0n, balance: 0n },
+    coverOf: (transaction) => {
+      const { timestampMs } = chain.head.header.consensus;
+      return coverOf(store, transaction, { rules: params.rules, timestampMs });
+    },
     now,
   });
   const submissionLog = AppendLog.open(dir.pool, room);

@@ -57,7 +57,10 @@ export function ledgerPort(chain: Chain, pool: Pool, senders: Senders, log: Log)
       state.account(address)?.nonce ?? 0n;
     const candidates = (state: StateReader) =>
       withPayments ? pool.executableFrom(nonceIn(state)) : [];
-    return chain.build(parent.hash, fields, candidates, mayBeEmpty, forAMoment());
+    return chain.build(parent.hash, fields, {
+      ...{ candidates, mayBeEmpty, goOn: forAMoment() },
+      onUnpaid: (transactions) => pool.reconsider(transactions),
+    });
   };
   let prepared: (PrepareRequest & { readonly block: Block }) | null = null;
   const takePrepared = ({ parent, view, parentView, proposer }: BuildRequest): Block | null => {

@@ -69,6 +69,16 @@ export type ChainOptions = {
   onFinal(event: FinalEvent): void;
 };
 
+/** What a block is made of. */
+export type Work = {
+  candidates(state: StateReader): Iterable<SignedTransaction>;
+  /** Else nothing is built where nothing can be included. */
+  readonly mayBeEmpty: boolean;
+  goOn?(): boolean;
+  /** Candidates that their senders cannot pay for on this parent. */
+  onUnpaid?(transactions: readonly SignedTransaction[]): void;
+};
+
 /** What recent blocks changed, kept decoded for views of the past. */
 const undosMax = 256;
 
@@ -162,31 +172,20 @@ export class Chain {
    * A block on this parent, with as many candidates as fit while `goOn`; null where none does, or
    * where the parent is not known any more. At once unless one of them runs code.
    */
-  build(
-    parentHash: Hash,
-    fields: ProposerFields,
-    candidates: (state: StateReader) => Iterable<SignedTransaction>,
-    mayBeEmpty: boolean,
-    goOn: () => boolean = () => true,
-  ): Soon<Block | null> {
-    return walk(this.#building(parentHash, fields, candidates, mayBeEmpty, goOn));
+  build(parentHash: Hash, fields: ProposerFields, work: Work): Soon<Block | null> {
+    return walk(this.#building(parentHash, fields, work));
   }
 
-  *#building(
-    parentHash: Hash,
-    fields: ProposerFields,
-    candidates: (state: StateReader) => Iterable<SignedTransaction>,
-    mayBeEmpty: boolean,
-    goOn: () => boolean,
-  ): Steps<Block | null> {
+  *#building(parentHash: Hash, fields: ProposerFields, work: Work): Steps<Block | null> {
     const parent = this.#parentOf(parentHash);
     if (parent === null) return null;
     const electorate = this.electorates.after(parent.block, parent.nextSet);
     const context = this.#contextOn(parent, fields, electorate);
-    const { transactions, outcome } = yield* this.#oneTurn(
-      assembleBlock(parent.state, context, candidates(parent.state), goOn),
+    const { transactions, outcome, unpaid } = yield* this.#oneTurn(
+      assembleBlock(parent.state, context, work.candidates(parent.state), work.goOn),
     );
-    if (transactions.length === 0 && !mayBeEmpty) return null;
+    if (unpaid.length > 0) work.onUnpaid?.(unpaid);
+    if (transactions.length === 0 && !work.mayBeEmpty) return null;
     const root = transactionsRoot(transactions);
     const header = makeHeader(parent.block, fields, root, outcome, electorate, this.params);
     const block = makeBlock(header, transactions);

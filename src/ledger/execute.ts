@@ -98,7 +98,12 @@ const lookEvery = 16;
 /** A call of a native contract counts as so many payments as take as much gas. */
 const paymentGas = 21_000n;
 
-export type Assembled = { transactions: SignedTransaction[]; outcome: Outcome };
+export type Assembled = {
+  readonly transactions: readonly SignedTransaction[];
+  readonly outcome: Outcome;
+  /** Candidates that their senders cannot pay for in this block. */
+  readonly unpaid: readonly SignedTransaction[];
+};
 
 /**
  * The proposer's way: as many of the candidates as fit, in the order that the rule demands, until
@@ -124,6 +129,7 @@ function* assembling(
   const lanes = new Lanes(context.rules);
   const run = new Run(parent, context);
   const transactions: SignedTransaction[] = [];
+  const unpaid: SignedTransaction[] = [];
   const failed = new Set<Address>();
   let sinceLook = 0;
   for (const transaction of orderTransactions(context.parentHash, chosen)) {
@@ -132,17 +138,22 @@ function* assembling(
       sinceLook = 0;
     }
     if (failed.has(transaction.sender)) continue;
-    if (!lanes.take(transaction)) failed.add(transaction.sender);
-    else if ((yield* run.apply(transaction, lanes)) === null) {
+    if (!lanes.take(transaction)) {
+      failed.add(transaction.sender);
+      continue;
+    }
+    const refusal = yield* run.apply(transaction, lanes);
+    if (refusal === null) {
       transactions.push(transaction);
       // One that ran code may have taken as long as all the others.
       sinceLook += run.hasRunCode ? lookEvery : Number(run.lastGas / paymentGas);
-    } else {
-      lanes.giveBack(transaction);
-      failed.add(transaction.sender);
+      continue;
     }
+    lanes.giveBack(transaction);
+    failed.add(transaction.sender);
+    if (refusal.code === 'INSUFFICIENT_FUNDS') unpaid.push(transaction);
   }
-  return { transactions, outcome: run.finish() };
+  return { transactions, outcome: run.finish(), unpaid };
 }
 
 /** As many as could be in a block if each took the least that it can. */

@@ -59,9 +59,11 @@ export function workGas({ accessList, authorizationList }: Omit<Fields, 'to' | '
 /** For each byte of code that a creation leaves behind. */
 export const CODE_BYTE = 200n;
 
+type Prices = Pick<TransactionFields, 'maxFeePerGas' | 'maxPriorityFeePerGas'>;
+
 /** EIP-1559: what is really paid for each unit of gas. */
 export function effectiveGasPrice(
-  { maxFeePerGas, maxPriorityFeePerGas }: TransactionFields,
+  { maxFeePerGas, maxPriorityFeePerGas }: Prices,
   baseFeePerGas: Wei,
 ): bigint {
   const tipped = baseFeePerGas + maxPriorityFeePerGas;

@@ -8,10 +8,11 @@ import { asGas, asWei, type Gas, type Wei } from '#src/types/units.ts';
 import { applyContractTransaction } from './evm/contractTransaction.ts';
 import { codeAt, isDelegation } from './evm/evmState.ts';
 import { precompilePrices } from './evm/precompilePrices.ts';
-import { callGas, effectiveGasPrice, intrinsicGas, standardGas, workGas } from './gas.ts';
+import { type Fee, findFee, holdFee, isUsual, takeFee } from './fees.ts';
+import { callGas, intrinsicGas, standardGas, workGas } from './gas.ts';
 import type { NativeContract } from './payments/contract.ts';
 import { contractAt } from './payments/contracts.ts';
-import { runMessage, transferLog } from './payments/dispatch.ts';
+import { moveCoin, runMessage, transferLog } from './payments/dispatch.ts';
 import { type Applied, gasLimitFor, type LedgerContext, laneOf } from './rules.ts';
 import { type Account, EMPTY_ACCOUNT, EMPTY_CODE_HASH } from './state/account.ts';
 import type { Overlay } from './state/overlay.ts';
@@ -56,16 +57,15 @@ export function applyIncludable(
   block: LedgerContext,
   mayRunCode: () => boolean,
 ): Soon<Verdict<Applied, InclusionRefusal>> {
-  const { to, value } = transaction;
-  const { coinbase, rules } = block;
-  const price = effectiveGasPrice(transaction, rules.baseFeePerGas);
+  const { sender, to, value } = transaction;
+  const { coinbase } = block;
   const contract = to !== null && isReservedAddress(to) ? contractAt(to) : null;
   const delegates = transaction.type === 4;
   if (contract !== null && !delegates) {
+    const fee = begin(state, transaction, block);
     const applied = applyCall(state, transaction, contract, block);
-    payFee(state, transaction.sender, coinbase, applied.gasUsed * price);
     tellCall(block, transaction, applied);
-    return accept(applied);
+    return accept(end(state, fee, applied, coinbase));
   }
   const precompiles = block.precompiles ?? precompilePrices;
   if (to === null || delegates || precompiles.has(to) || hasCode(state.account(to))) {
@@ -75,12 +75,19 @@ export function applyIncludable(
     return runCode(state, transaction, block);
   }
   const gasUsed = asGas(intrinsicGas(transaction));
-  const fee = gasUsed * price;
-  move(state, transaction.sender, -value - fee, 1n);
-  move(state, to, value, 0n);
-  move(state, coinbase, fee, 0n);
   const applied = { ...PLAIN, gasUsed, codeGas: workGas(transaction) };
   tellCall(block, transaction, applied);
+  const fee = findFee(state, transaction, block);
+  if (!isUsual(fee)) {
+    begin(state, transaction, block, fee);
+    moveCoin(state, sender, to, value);
+    return accept(end(state, fee, applied, coinbase));
+  }
+  // The most frequent of all transactions: both debits are one.
+  const coin = fee.amountFor(gasUsed);
+  move(state, sender, -value - coin, 1n);
+  move(state, to, value, 0n);
+  move(state, coinbase, coin, 0n);
   return accept(applied);
 }
 
@@ -94,15 +101,35 @@ function runCode(
   transaction: SignedTransaction,
   block: LedgerContext,
 ): Soon<Verdict<Applied, InclusionRefusal>> {
-  return applyContractTransaction(state, transaction, block).then(accept);
+  const fee = begin(state, transaction, block);
+  const running = applyContractTransaction(state, transaction, block);
+  return running.then((applied) => accept(end(state, fee, applied, block.coinbase)));
+}
+
+/** From here on it pays, whatever becomes of it. */
+function begin(
+  state: Overlay,
+  transaction: SignedTransaction,
+  block: LedgerContext,
+  fee = findFee(state, transaction, block),
+): Fee {
+  holdFee(state, fee);
+  move(state, transaction.sender, 0n, 1n);
+  return fee;
+}
+
+function end(state: Overlay, fee: Fee, applied: Applied, coinbase: Address): Applied {
+  const logs = takeFee(state, fee, applied.gasUsed, coinbase);
+  return logs.length === 0 ? applied : { ...applied, logs: [...applied.logs, ...logs] };
 }
 
 /** Why it cannot be in the block, in the order of the checks; whoever judges takes the first. */
 export function* findRefusals(
   state: Overlay,
   transaction: SignedTransaction,
-  { rules }: LedgerContext,
+  block: LedgerContext,
 ): Generator<InclusionRefusal, void> {
+  const { rules } = block;
   const { sender, to, value, nonce, gasLimit, maxFeePerGas, data } = transaction;
   // What is paid in could not be paid out.
   if (to !== null && isReservedAddress(to) && contractAt(to) === null) {
@@ -128,7 +155,8 @@ export function* findRefusals(
   if (hasCode(account) && !isDelegation(codeAt(state, sender))) {
     yield { code: 'SENDER_NOT_EOA', address: sender };
   }
-  const need = gasLimit * maxFeePerGas + value;
+  const fee = findFee(state, transaction, block);
+  const need = isUsual(fee) ? gasLimit * maxFeePerGas + value : value;
   if (account.balance < need) {
     yield { code: 'INSUFFICIENT_FUNDS', address: sender, have: account.balance, need };
   }
@@ -167,12 +195,6 @@ function tellCall(
   for (const log of logs) observer.log(log);
   const error = { well: null, reverted: 'revert', failed: reason }[ended];
   observer.exit({ gasUsed, output, error, created: null });
-}
-
-/** A contract moves its own coin only: the sender still has what was held against its fee. */
-function payFee(state: Overlay, sender: Address, coinbase: Address, fee: bigint): void {
-  move(state, sender, -fee, 1n);
-  move(state, coinbase, fee, 0n);
 }
 
 function move(state: Overlay, address: Address, amount: bigint, nonces: bigint): void {

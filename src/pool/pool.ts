@@ -5,6 +5,7 @@
  * never push an executable one out (Li et al., DETER, CCS 2021).
  */
 
+import { effectiveGasPrice } from '#src/ledger/gas.ts';
 import { contractAt } from '#src/ledger/payments/contracts.ts';
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
 import { type Address, isReservedAddress } from '#src/types/address.ts';
@@ -49,12 +50,17 @@ export type PoolOptions = {
   readonly limits: PoolLimits;
   readonly rules: PoolRules;
   readonly account: AccountReader;
+  /** In wei, what would be paid of fees at the head without the sender's coin (FeeManager). */
+  coverOf(transaction: SignedTransaction): bigint;
   now(): number;
 };
 
 export type Entry = {
   readonly transaction: SignedTransaction;
+  /** What it may take of the sender's coin. */
   readonly cost: bigint;
+  /** Its fee, where that is not among the cost. */
+  readonly covered: bigint;
   readonly addedAt: number;
   /** Accepted from a client of this node, which was promised that it is kept. */
   readonly own: boolean;
@@ -64,8 +70,8 @@ export class Pool {
   readonly #options: PoolOptions;
   readonly #byHash = new Map<Hash, Entry>();
   readonly #bySender = new Map<Address, Lane>();
-  /** Pushed out by a better price since the last `settle`. */
-  #replaced: Entry[] = [];
+  /** Pushed out by a better price, or found to be unpaid, since the last `settle`. */
+  #gone: Entry[] = [];
   #gapped = 0;
   #touched = new Set<Address>();
 
@@ -123,9 +129,10 @@ export class Pool {
     const early = this.judge(transaction);
     if (early !== null) return refuse(early);
     const account = this.#options.account(sender);
-    const refusal = this.#judgeAgainst(transaction, account);
+    const covered = this.#coveredOf(transaction);
+    const refusal = this.#judgeAgainst(transaction, account, covered);
     if (refusal !== null) return refuse(refusal);
-    return accept(this.#insert(transaction, account.nonce, own));
+    return accept(this.#insert(transaction, account.nonce, own, covered));
   }
 
   /**
@@ -166,8 +173,8 @@ export class Pool {
 
   /** After a commit: the accounts of these senders moved. Returns what left the pool since. */
   settle(senders: Iterable<Address>): Entry[] {
-    const gone = this.#replaced;
-    this.#replaced = [];
+    const gone = this.#gone;
+    this.#gone = [];
     for (const sender of new Set(senders)) {
       const lane = this.#bySender.get(sender);
       if (lane === undefined) continue;
@@ -195,11 +202,30 @@ export class Pool {
     return gone;
   }
 
+  /**
+   * These could not be in a block for want of money. What the head cannot pay for either has been
+   * spent elsewhere, and goes; the rest may come in a later block.
+   */
+  reconsider(transactions: readonly SignedTransaction[]): void {
+    for (const { hash, sender } of transactions) {
+      const entry = this.#byHash.get(hash);
+      const lane = this.#bySender.get(sender);
+      if (entry === undefined || lane === undefined) continue;
+      const { balance } = this.#options.account(sender);
+      const isCovered = entry.covered <= this.#options.coverOf(entry.transaction);
+      if (isCovered && entry.cost <= balance) continue;
+      const cost = costOf(entry.transaction, 0n);
+      if (lane.cost - entry.cost + cost > balance) this.#drop(lane, entry, this.#gone);
+      else this.#put(lane, { ...entry, cost, covered: 0n });
+    }
+  }
+
   // --- rules that look at the account and at what waits -----------------------------------------
 
   #judgeAgainst(
     transaction: SignedTransaction,
     account: { nonce: bigint; balance: bigint },
+    covered: bigint,
   ): PoolRefusal | null {
     const { limits } = this.#options;
     const { sender, nonce } = transaction;
@@ -215,7 +241,7 @@ export class Pool {
       const underpriced = this.#underpriced(transaction, replaced.transaction);
       if (underpriced !== null) return underpriced;
     }
-    const need = (lane?.cost ?? 0n) - (replaced?.cost ?? 0n) + costOf(transaction);
+    const need = (lane?.cost ?? 0n) - (replaced?.cost ?? 0n) + costOf(transaction, covered);
     if (need > balance) {
       return { code: 'INSUFFICIENT_FUNDS', address: sender, have: balance, need };
     }
@@ -234,6 +260,18 @@ export class Pool {
     return null;
   }
 
+  /** Its fee, if that can be paid without coin together with those that wait; else nothing. */
+  #coveredOf(transaction: SignedTransaction): bigint {
+    const { coverOf, rules } = this.#options;
+    const cover = coverOf(transaction);
+    if (cover === 0n) return 0n;
+    const { sender, nonce, gasLimit } = transaction;
+    const fee = gasLimit * effectiveGasPrice(transaction, rules.baseFeePerGas);
+    const lane = this.#bySender.get(sender);
+    const others = (lane?.covered ?? 0n) - (lane?.byNonce.get(nonce)?.covered ?? 0n);
+    return others + fee <= cover ? fee : 0n;
+  }
+
   #underpriced(transaction: SignedTransaction, old: SignedTransaction): PoolRefusal | null {
     const percent = 100n + BigInt(this.#options.limits.replacementBumpPercent);
     const pairs = [
@@ -247,33 +285,42 @@ export class Pool {
     return null;
   }
 
-  #insert(transaction: SignedTransaction, stateNonce: bigint, own: boolean): Entry {
-    const { sender, nonce, hash } = transaction;
-    const entry: Entry = {
-      transaction,
-      cost: costOf(transaction),
-      addedAt: this.#options.now(),
-      own,
-    };
+  #insert(
+    transaction: SignedTransaction,
+    stateNonce: bigint,
+    own: boolean,
+    covered: bigint,
+  ): Entry {
+    const { sender, nonce } = transaction;
+    const cost = costOf(transaction, covered);
+    const entry: Entry = { transaction, cost, covered, addedAt: this.#options.now(), own };
     let lane = this.#bySender.get(sender);
     if (lane === undefined) {
-      lane = { byNonce: new Map(), cost: 0n, first: stateNonce, next: stateNonce };
+      const none = { cost: 0n, covered: 0n };
+      lane = { byNonce: new Map(), ...none, first: stateNonce, next: stateNonce };
       this.#bySender.set(sender, lane);
     }
     const replaced = lane.byNonce.get(nonce);
     if (replaced !== undefined) {
       this.#byHash.delete(replaced.transaction.hash);
-      lane.cost -= replaced.cost;
-      this.#replaced.push(replaced);
+      this.#gone.push(replaced);
     }
     this.#gapped -= gappedIn(lane);
-    lane.byNonce.set(nonce, entry);
-    lane.cost += entry.cost;
+    this.#put(lane, entry);
     advance(lane);
     this.#gapped += gappedIn(lane);
-    this.#byHash.set(hash, entry);
     this.#touched.add(sender);
     return entry;
+  }
+
+  /** In place of the one with the same nonce, if there is one. */
+  #put(lane: Lane, entry: Entry): void {
+    const { nonce, hash } = entry.transaction;
+    const before = lane.byNonce.get(nonce);
+    lane.cost += entry.cost - (before?.cost ?? 0n);
+    lane.covered += entry.covered - (before?.covered ?? 0n);
+    lane.byNonce.set(nonce, entry);
+    this.#byHash.set(hash, entry);
   }
 
   #drop(lane: Lane, entry: Entry, gone: Entry[]): void {
@@ -281,6 +328,7 @@ export class Pool {
     this.#gapped -= gappedIn(lane);
     lane.byNonce.delete(nonce);
     lane.cost -= entry.cost;
+    lane.covered -= entry.covered;
     if (nonce < lane.next) lane.next = nonce;
     this.#gapped += gappedIn(lane);
     this.#byHash.delete(hash);
@@ -296,6 +344,7 @@ export class Pool {
       if (entry === undefined) continue;
       lane.byNonce.delete(lane.first);
       lane.cost -= entry.cost;
+      lane.covered -= entry.covered;
       this.#byHash.delete(entry.transaction.hash);
       gone.push(entry);
     }
@@ -311,6 +360,8 @@ type Lane = {
   readonly byNonce: Map<bigint, Entry>;
   /** What all of them together may take from the account. */
   cost: bigint;
+  /** Their fees that are not among that. */
+  covered: bigint;
   /** The account's nonce when it was last looked at. */
   first: bigint;
   next: bigint;
@@ -324,6 +375,6 @@ function gappedIn({ byNonce, first, next }: Lane): number {
   return byNonce.size - Number(next - first);
 }
 
-function costOf({ gasLimit, maxFeePerGas, value }: SignedTransaction): bigint {
-  return gasLimit * maxFeePerGas + value;
+function costOf({ gasLimit, maxFeePerGas, value }: SignedTransaction, covered: bigint): bigint {
+  return covered > 0n ? value : gasLimit * maxFeePerGas + value;
 }

@@ -6,6 +6,10 @@ export const tokenNameCharsMax = 64;
 export const tokenAmountBits = 96;
 export const tokenAmountMax = (1n << BigInt(tokenAmountBits)) - 1n;
 
+/** Of what a unit of gas costs in a currency (FeeManager). */
+export const feeRateBits = 128;
+export const feeRateMax = (1n << BigInt(feeRateBits)) - 1n;
+
 /** Letters of an ISO 4217 code; which codes there are changes every year. */
 export function isCurrency(text: string): boolean {
   return /^[A-Z]{3}$/.test(text);

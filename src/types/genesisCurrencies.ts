@@ -1,7 +1,7 @@
 /** Currencies at block 0: each a token of one member's, and who has how much of it. */
 import type { Json, JsonObject } from '#src/lib/strictJson.ts';
 import { type Address, isReservedAddress, parseAddress, ZERO_ADDRESS } from './address.ts';
-import { isCurrency, isTokenName, isTokenSymbol, tokenAmountMax } from './currency.ts';
+import { feeRateMax, isCurrency, isTokenName, isTokenSymbol, tokenAmountMax } from './currency.ts';
 import { address, fields, integer, Stop, text, unique } from './genesisFields.ts';
 import { genesisAllocMax, genesisCurrenciesMax } from './limits.ts';
 
@@ -14,6 +14,11 @@ export type GenesisCurrency = {
   readonly issuer: string;
   /** Has every role of the token, and gives them away. */
   readonly admin: Address;
+  /**
+   * What a unit of gas costs in it, in base units times 10^18 (FeeManager); zero where fees are not
+   * paid in it.
+   */
+  readonly tokenPerGasE18: bigint;
   /** In base units, millionths. */
   readonly alloc: ReadonlyMap<Address, bigint>;
 };
@@ -60,7 +65,8 @@ function readCurrency(
   members: Members,
   conduits: ReadonlySet<Address>,
 ): GenesisCurrency {
-  const item = fields(json, path, ['currency', 'name', 'symbol', 'issuer'], ['admin', 'alloc']);
+  const optional = ['admin', 'tokenPerGasE18', 'alloc'];
+  const item = fields(json, path, ['currency', 'name', 'symbol', 'issuer'], optional);
   const shaped = (key: string, isSound: (value: string) => boolean, want: string) => {
     const value = text(item, key, path);
     if (!isSound(value)) throw new Stop(`${path}.${key}`, want);
@@ -78,6 +84,9 @@ function readCurrency(
     symbol: shaped('symbol', isTokenSymbol, 'should be 1 to 16 letters and digits'),
     issuer,
     admin: item.has('admin') ? address(item, 'admin', path) : member.admin,
+    tokenPerGasE18: item.has('tokenPerGasE18')
+      ? integer(item, 'tokenPerGasE18', path, 0n, feeRateMax)
+      : 0n,
     alloc: readBalances(item.get('alloc') ?? new Map(), `${path}.alloc`, conduits),
   };
 }
@@ -110,8 +119,9 @@ function readBalances(
 }
 
 export function currenciesToJson(currencies: readonly GenesisCurrency[]) {
-  return currencies.map(({ alloc, ...rest }) => ({
+  return currencies.map(({ alloc, tokenPerGasE18, ...rest }) => ({
     ...rest,
+    ...(tokenPerGasE18 === 0n ? {} : { tokenPerGasE18: `${tokenPerGasE18}` }),
     alloc: Object.fromEntries([...alloc].map(([account, amount]) => [account, `${amount}`])),
   }));
 }

@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Chain } from '#src/chain/chain.ts';
+import { Chain, type Work } from '#src/chain/chain.ts';
 import { assert } from '#src/lib/failure.ts';
 import { atOnce } from '#src/lib/steps.ts';
 import { defaultPoolLimits, Pool } from '#src/pool/pool.ts';
@@ -92,6 +92,7 @@ class Node {
       limits: { ...defaultPoolLimits, poolTransactionsMax: 1_000_000 },
       rules: poolRules(network.params.rules),
       account: (address) => chain.account(address) ?? { nonce: 0n, balance: 0n },
+      coverOf: () => 0n,
       now: () => 0,
     });
   }
@@ -114,12 +115,12 @@ class Node {
     const parent = this.chain.head;
     const { view, timestampMs } = parent.header.consensus;
     const next = { view: asView(view + 1), parentView: view, timestampMs: timestampMs + 1_000 };
-    const soon = this.chain.build(
-      parent.hash,
-      { ...next, proposerIndex: 1 },
-      (state) => this.pool.executableFrom((address) => state.account(address)?.nonce ?? 0n),
-      false,
-    );
+    const work: Work = {
+      candidates: (state) =>
+        this.pool.executableFrom((address) => state.account(address)?.nonce ?? 0n),
+      mayBeEmpty: false,
+    };
+    const soon = this.chain.build(parent.hash, { ...next, proposerIndex: 1 }, work);
     const block = atOnce(soon);
     assert(block !== null, 'the parent is known');
     return block;

@@ -27,6 +27,7 @@ async function scene(payments: number) {
     limits: defaultPoolLimits,
     rules: poolRules(network.params.rules),
     account: (address) => chain.account(address) ?? { nonce: 0n, balance: 0n },
+    coverOf: () => 0n,
     now: () => 0,
   });
   let sent = 0;

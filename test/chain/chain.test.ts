@@ -299,7 +299,10 @@ describe('check', () => {
     const changed = makeBlock({ ...block.header, parentHash: other }, block.transactions);
     assert.deepEqual(verifier.chain.check(changed), { code: 'PARENT_UNKNOWN', parentHash: other });
     assert.equal(
-      verifier.chain.build(other, block.header.consensus, () => [], true),
+      verifier.chain.build(other, block.header.consensus, {
+        candidates: () => [],
+        mayBeEmpty: true,
+      }),
       null,
     );
   });

@@ -161,7 +161,7 @@ export class TinyChain {
       ...options.fields,
     };
     return then(
-      this.chain.build(parent.hash, fields, () => transactions, true),
+      this.chain.build(parent.hash, fields, { candidates: () => transactions, mayBeEmpty: true }),
       (block) => {
         assert(block !== null, 'the parent is known');
         return block;

@@ -18,6 +18,8 @@ class Scene {
   readonly accounts = new Map<Address, { nonce: bigint; balance: bigint }>();
   readonly pool: Pool;
   now = 1_000;
+  /** Of everybody's fees, in wei. */
+  cover = 0n;
 
   constructor(limits: Partial<PoolLimits> = {}, balance = 10n ** 18n) {
     for (const { address } of people) this.accounts.set(address, { nonce: 5n, balance });
@@ -25,6 +27,7 @@ class Scene {
       limits: { ...defaultPoolLimits, ...limits },
       rules: { baseFeePerGas: asWei(10n), gasLimitFor: () => gasLimitMax, intrinsicGas },
       account: (address) => this.accounts.get(address) ?? { nonce: 0n, balance: 0n },
+      coverOf: () => this.cover,
       now: () => this.now,
     });
   }
@@ -164,6 +167,37 @@ describe('admission', () => {
     const dearer = { maxFeePerGas: asWei(22n) };
     assert.equal(scene.add(pay(alice, 6n, dearer)), 'INSUFFICIENT_FUNDS', '+10 % is over it');
     assert.equal(scene.add(pay(bob, 5n, fields)), 'ok', 'others are not concerned');
+  });
+
+  it('counts fees that are paid without coin against what pays them, all of them together', () => {
+    const scene = new Scene({}, 0n);
+    const fee = 21_000n * 10n;
+    assert.equal(scene.add(pay(alice, 5n)), 'INSUFFICIENT_FUNDS');
+    scene.cover = 2n * fee;
+    // The base fee is what counts: the price may be twice as high.
+    assert.deepEqual(scene.addAll(alice, [5n, 6n]), ['ok', 'ok']);
+    assert.equal(scene.add(pay(alice, 7n)), 'INSUFFICIENT_FUNDS');
+    const dearer = { maxFeePerGas: asWei(40n), maxPriorityFeePerGas: asWei(0n) };
+    assert.equal(scene.add(pay(alice, 6n, dearer)), 'ok', 'in place of the other');
+    assert.equal(scene.add(pay(bob, 5n, { value: asWei(1n) })), 'INSUFFICIENT_FUNDS');
+    assert.deepEqual(scene.move(alice.address, 6n, 0n).length, 2);
+    assert.deepEqual(scene.addAll(alice, [7n]), ['ok']);
+    assert.equal(scene.add(pay(alice, 8n)), 'INSUFFICIENT_FUNDS');
+  });
+
+  it('lets go of what was refused in a block and cannot be paid for at the head either', () => {
+    const scene = new Scene({}, 0n);
+    scene.cover = 10n ** 9n;
+    const both = [pay(alice, 5n), pay(bob, 5n)];
+    for (const one of both) assert.equal(scene.add(one), 'ok');
+    scene.pool.reconsider([...both, pay(carol, 5n)]);
+    assert.equal(scene.pool.size, 2, 'the next block may have room for it');
+    scene.cover = 0n;
+    scene.accounts.set(bob.address, { nonce: 5n, balance: 10n ** 18n });
+    scene.pool.reconsider(both);
+    assert.deepEqual(scene.executable(), [[bob.address, 5n]], 'by now it has coin');
+    assert.deepEqual(scene.move(bob.address, 5n, 0n), both);
+    assert.equal(scene.pool.size, 0);
   });
 
   it('89: takes payments to oneself, to the zero address and of nothing', () => {

@@ -1,12 +1,12 @@
 /**
  * A transaction that runs code: a creation, or a call of an account that has some. It was found
- * includable; from here on it pays, whatever its code does. The fee is held back first, as the code
- * may ask for the sender's balance (yellow paper, section 6).
+ * includable, and its fee is held back, as the code may ask for the sender's balance (yellow paper,
+ * section 6).
  */
 import { type Address, isReservedAddress, ZERO_ADDRESS } from '#src/types/address.ts';
 import { nonceMax } from '#src/types/limits.ts';
 import { recoverAuthority, type SignedTransaction } from '#src/types/transaction.ts';
-import { asGas, asWei } from '#src/types/units.ts';
+import { asGas } from '#src/types/units.ts';
 import { AUTHORIZATION_REFUND, effectiveGasPrice, floorGas, standardGas, workGas } from '../gas.ts';
 import type { Applied, LedgerContext } from '../rules.ts';
 import { EMPTY_CODE_HASH } from '../state/account.ts';
@@ -25,13 +25,8 @@ export async function applyContractTransaction(
   context: LedgerContext,
 ): Promise<Applied> {
   const { sender, to, value, data, gasLimit, accessList } = transaction;
-  const { coinbase, rules } = context;
+  const { rules } = context;
   const gasPrice = effectiveGasPrice(transaction, rules.baseFeePerGas);
-  const change = (address: typeof sender, amount: bigint, nonces: bigint) =>
-    state.changeAccount(address, ({ balance, nonce, ...rest }) => {
-      return { ...rest, balance: asWei(balance + amount), nonce: nonce + nonces };
-    });
-  change(sender, -gasLimit * gasPrice, 1n);
   const before = standardGas(transaction);
   const work = workGas(transaction);
   const codeGasMax = rules.evmLaneGasLimit - work;
@@ -45,8 +40,6 @@ export async function applyContractTransaction(
   const kept = spent - (refund < most ? refund : most);
   const floor = floorGas(data);
   const gasUsed = asGas(kept > floor ? kept : floor);
-  change(sender, (gasLimit - gasUsed) * gasPrice, 0n);
-  change(coinbase, gasUsed * gasPrice, 0n);
   const { ended, output, logs, transfers, codeGas } = outcome;
   const reason = ended === 'reverted' ? '' : outcome.reason;
   return { ended, reason, output, gasUsed, codeGas: work + codeGas, logs, transfers };

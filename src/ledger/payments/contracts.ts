@@ -1,6 +1,7 @@
 import type { Address } from '#src/types/address.ts';
 import { consortiumRegistry } from './consortiumRegistry.ts';
 import type { NativeContract } from './contract.ts';
+import { feeManager } from './fees/feeManager.ts';
 import { governance } from './governance.ts';
 import { merchantRegistry } from './orders/merchantRegistry.ts';
 import { paymentOrders } from './orders/paymentOrders.ts';
@@ -15,6 +16,7 @@ export const contracts: readonly NativeContract[] = [
   consortiumRegistry,
   validatorRegistry,
   governance,
+  feeManager,
   tokenFactory,
   policyRegistry,
   merchantRegistry,

@@ -12,6 +12,7 @@ import type { Overlay } from '../state/overlay.ts';
 import { MERCHANT_REGISTRY, PAYMENT_ORDERS, PAYOUTS, VALIDATOR_REGISTRY } from './addresses.ts';
 import { contracts } from './contracts.ts';
 import { foundContract } from './dispatch.ts';
+import { fees } from './fees/feeStore.ts';
 import { governanceSettings } from './governance.ts';
 import { addAccount, writeMember } from './memberStore.ts';
 import { merchants } from './orders/merchantStore.ts';
@@ -74,8 +75,8 @@ function foundMembers(state: Overlay, { members, validators, timestamp }: Genesi
 }
 
 /** As `createToken` and `mintWithMemo` would have done; a salt of zero. */
-function foundCurrencies(state: Overlay, { currencies }: Genesis): void {
-  for (const { issuer, alloc, ...token } of currencies) {
+function foundCurrencies(state: Overlay, { currencies, timestamp }: Genesis): void {
+  for (const { issuer, alloc, tokenPerGasE18, ...token } of currencies) {
     const issuerMemberId = memberIdOf(issuer);
     const account = genesisTokenAddress(token.currency, issuer);
     makeToken(state, account, { ...token, issuerMemberId });
@@ -87,6 +88,9 @@ function foundCurrencies(state: Overlay, { currencies }: Genesis): void {
       total += available;
     }
     supplies.set(state, { total, held: 0n });
+    if (tokenPerGasE18 === 0n) continue;
+    fees.head.set(state, { isUsed: true, sponsorships: 0n });
+    fees.rates(account).set(state, { tokenPerGasE18, updatedAt: BigInt(timestamp) });
   }
 }
 

@@ -15,6 +15,7 @@ import { address, array, bytes32, mapping, storage, string, struct, uint } from 
 export const ROLE = {
   ...{ validator: 1n, verifier: 2n, issuer: 4n },
   ...{ access: 8n, channel: 16n, connection: 32n },
+  sponsor: 512n,
 } as const;
 /** Whoever stands between payer and merchant holds no money of theirs. */
 const CONDUIT_ROLES = ROLE.access | ROLE.channel | ROLE.connection;

@@ -3,7 +3,8 @@
  * once; whatever runs code is asked of a thread.
  */
 import { precompilePrices } from '#src/ledger/evm/precompilePrices.ts';
-import { callGas, intrinsicGas, standardGas, workGas } from '#src/ledger/gas.ts';
+import { coverOf } from '#src/ledger/fees.ts';
+import { callGas, effectiveGasPrice, intrinsicGas, standardGas, workGas } from '#src/ledger/gas.ts';
 import type { NativeContract } from '#src/ledger/payments/contract.ts';
 import { contractAt } from '#src/ledger/payments/contracts.ts';
 import { runMessage } from '#src/ledger/payments/dispatch.ts';
@@ -125,7 +126,7 @@ export function prepareCall(
   const past = stateOf(backend, ref);
   const height = finalHeightOf(backend, ref);
   const block = { ...blockAt(backend, height), ...changedBlock };
-  const world = worldOf(past, changes);
+  const world = worldOf(past, changes, block);
   const { to, data } = wanted;
   const contract = to === null ? null : contractAt(to);
   const isChanged = [...changes.values()].some(
@@ -158,7 +159,9 @@ function allowance(call: Call, world: World, { evmGasLimit }: Backend): bigint {
   const allowed = possible < transactionGasMax ? possible : transactionGasMax;
   let most: bigint = gas === null || gas > allowed ? allowed : gas;
   if (price > 0n) {
-    const affordable = (world.balance(from) - value) / price;
+    const inCoin = (world.balance(from) - value) / price;
+    const covered = world.coveredGas(call);
+    const affordable = inCoin > covered ? inCoin : covered;
     if (affordable < most) most = affordable;
   }
   return most;
@@ -226,20 +229,35 @@ function stateFor(past: PastState, changes: ReadonlyMap<Address, Override>): Ove
 type World = {
   balance(address: Address): bigint;
   code(address: Address): Uint8Array;
+  /** How much gas would be paid without the sender's coin (FeeManager). */
+  coveredGas(call: Call): bigint;
 };
 
-function worldOf(state: PastState, changes: ReadonlyMap<Address, Override>): World {
+function worldOf(
+  state: PastState,
+  changes: ReadonlyMap<Address, Override>,
+  { baseFeePerGas, timestampMs }: ViewBlock,
+): World {
+  const facts = { rules: { baseFeePerGas: asWei(baseFeePerGas) }, timestampMs };
   return {
+    coveredGas: ({ from: sender, to, data, price, tip }) => {
+      const prices = { maxFeePerGas: asWei(price), maxPriorityFeePerGas: asWei(tip) };
+      const asking = { sender, to, data, ...prices };
+      const paid = effectiveGasPrice(asking, facts.rules.baseFeePerGas);
+      return paid === 0n ? 0n : coverOf(stateFor(state, changes), asking, facts) / paid;
+    },
     balance: (address) => changes.get(address)?.balance ?? state.account(address)?.balance ?? 0n,
     code: (address) => changes.get(address)?.code ?? codeOf(state, address),
   };
 }
 /** Only who names a price pays for gas, as in geth. */
-export function checkFunds({ from, value, price }: Call, world: World, gas: bigint): void {
+export function checkFunds(call: Call, world: World, gas: bigint): void {
+  const { from, value, price } = call;
   const need = value + gas * price;
   if (need === 0n) return;
   const have = world.balance(from);
   if (have >= need) return;
+  if (have >= value && gas <= world.coveredGas(call)) return;
   const reason = `address ${formatAddress(from)} have ${have} want ${need}`;
   throw new RpcError(RPC.rejected, `insufficient funds for gas * price + value: ${reason}`);
 }

@@ -1,0 +1,220 @@
+/**
+ * Who pays a transaction's fee, and in what (payments.md 2.3, FeeManager): of four ways, in this
+ * order, the first that has enough. A sponsor; the currency that the sender chose; the currency that
+ * the transaction pays in; the sender's coin. What it may take is held back before anything runs, so
+ * that a payment of all that is left after the fee goes through, and one of more does not.
+ */
+import { toHex } from '#src/lib/bytes.ts';
+import { assert } from '#src/lib/failure.ts';
+import { type Address, isTokenAddress, ZERO_ADDRESS } from '#src/types/address.ts';
+import type { Log } from '#src/types/receipt.ts';
+import type { SignedTransaction } from '#src/types/transaction.ts';
+import { asWei } from '#src/types/units.ts';
+import { effectiveGasPrice } from './gas.ts';
+import { FEE_MANAGER } from './payments/addresses.ts';
+import { feeLog } from './payments/fees/feeManager.ts';
+import { fees } from './payments/fees/feeStore.ts';
+import { paidTokenOf } from './payments/fees/paidToken.ts';
+import { isAllowed } from './payments/tokens/policyStore.ts';
+import { log as tokenLog } from './payments/tokens/tokenAbi.ts';
+import { tokenAt, unfrozenOf } from './payments/tokens/tokenStore.ts';
+import type { LedgerRules } from './rules.ts';
+import type { Overlay } from './state/overlay.ts';
+import type { StateReader } from './state/reader.ts';
+
+export type Fee = {
+  readonly payer: Address;
+  /** Null: the coin. */
+  readonly token: Address | null;
+  /** The number of the sponsorship that it is paid from, if it is. */
+  readonly sponsorship: bigint | null;
+  readonly sender: Address;
+  readonly gasLimit: bigint;
+  /** For so much gas, in base units of the token or in wei; rounded up. */
+  amountFor(gas: bigint): bigint;
+};
+
+type Facts = {
+  readonly rules: Pick<LedgerRules, 'baseFeePerGas'>;
+  readonly timestampMs: number;
+};
+type Asking = Pick<
+  SignedTransaction,
+  'sender' | 'to' | 'data' | 'maxFeePerGas' | 'maxPriorityFeePerGas'
+>;
+
+/** Whether the sender's coin is enough is for the caller to see: it may have to pay more than that. */
+export function findFee(
+  state: StateReader,
+  transaction: Asking & { readonly gasLimit: bigint },
+  facts: Facts,
+): Fee {
+  const { sender, gasLimit } = transaction;
+  const price = effectiveGasPrice(transaction, facts.rules.baseFeePerGas);
+  const of = { sender, gasLimit };
+  for (const { available, ...source } of otherSources(state, transaction, facts)) {
+    const amountFor = (gas: bigint) => amountOf(gas * price, source.perCoin);
+    if (amountFor(gasLimit) <= available) return { ...of, ...source, amountFor };
+  }
+  const amountFor = (gas: bigint) => gas * price;
+  return { ...of, payer: sender, token: null, sponsorship: null, amountFor };
+}
+
+/** The sender pays it in coin, as on any other network. */
+export function isUsual({ payer, token, sender }: Fee): boolean {
+  return payer === sender && token === null;
+}
+
+/** In wei, the highest fee of this transaction that its sender would not need coin for. */
+export function coverOf(state: StateReader, transaction: Asking, facts: Facts): bigint {
+  let most = 0n;
+  for (const { available, perCoin } of otherSources(state, transaction, facts)) {
+    const cover = perCoin === null ? available : (available * perCoin.coin) / perCoin.token;
+    if (cover > most) most = cover;
+  }
+  return most;
+}
+
+export function holdFee(state: Overlay, fee: Fee): void {
+  change(state, fee, -fee.amountFor(fee.gasLimit));
+}
+
+/** Of what was held; the rest goes back. */
+export function takeFee(
+  state: Overlay,
+  fee: Fee,
+  gasUsed: bigint,
+  coinbase: Address,
+): readonly Log[] {
+  const { payer, token, sponsorship, sender } = fee;
+  const amount = fee.amountFor(gasUsed);
+  change(state, fee, fee.amountFor(fee.gasLimit) - amount);
+  const logs: Log[] = [];
+  if (token === null) changeCoin(state, coinbase, amount);
+  else {
+    changeToken(state, token, FEE_MANAGER, amount);
+    const collected = fees.collected(coinbase)(token);
+    collected.set(state, collected.get(state) + amount);
+    logs.push(tokenLog(token, 'Transfer', payer, FEE_MANAGER, amount));
+  }
+  if (sponsorship !== null) spendSponsorship(state, sender, sponsorship, amount);
+  if (!isUsual(fee)) {
+    const sponsor = sponsorship === null ? ZERO_ADDRESS : payer;
+    logs.push(feeLog('TransactionFee', sender, token ?? ZERO_ADDRESS, sponsor, amount));
+  }
+  return logs;
+}
+
+// --- ways to pay ---------------------------------------------------------------------------------
+
+/** So many units of a token are worth so many wei. */
+type Rate = { readonly token: bigint; readonly coin: bigint };
+
+type Source = Pick<Fee, 'payer' | 'token' | 'sponsorship'> & {
+  /** Null: it is coin. */
+  readonly perCoin: Rate | null;
+  readonly available: bigint;
+};
+
+const E18 = 10n ** 18n;
+
+function amountOf(wei: bigint, rate: Rate | null): bigint {
+  return rate === null ? wei : (wei * rate.token + rate.coin - 1n) / rate.coin;
+}
+
+/** All but the sender's own coin. */
+function* otherSources(
+  state: StateReader,
+  transaction: Asking,
+  { rules, timestampMs }: Facts,
+): Generator<Source, void> {
+  const { baseFeePerGas } = rules;
+  // Without a price of gas there is nothing that a currency's rate could be compared with.
+  if (baseFeePerGas === 0n || effectiveGasPrice(transaction, baseFeePerGas) === 0n) return;
+  if (!fees.head.get(state).isUsed) return;
+  const { sender, data } = transaction;
+  const { token: chosen, isSponsored } = fees.payers(sender).get(state);
+  if (isSponsored) yield* sponsorOf(state, sender, data, { rules, timestampMs });
+  const own = { payer: sender, sponsorship: null };
+  if (chosen !== ZERO_ADDRESS) yield* tokenSource(state, { ...own, token: chosen }, rules);
+  const paid = paidTokenOf(state, transaction);
+  if (paid !== null && paid !== chosen) yield* tokenSource(state, { ...own, token: paid }, rules);
+}
+
+function* sponsorOf(
+  state: StateReader,
+  user: Address,
+  data: Uint8Array,
+  { rules, timestampMs }: Facts,
+): Generator<Source, void> {
+  const { by, what, number } = fees.sponsorships(user);
+  const { sponsor, until, isForAll } = by.get(state);
+  const { token, remaining } = what.get(state);
+  if (until * 1_000n <= BigInt(timestampMs)) return;
+  const sponsorship = number.get(state);
+  if (!isForAll) {
+    if (data.length < 4) return;
+    const selector = toHex(data.subarray(0, 4));
+    if (!fees.sponsoredCalls(sponsorship)(selector).get(state)) return;
+  }
+  const source = { payer: sponsor, sponsorship };
+  if (token === ZERO_ADDRESS) {
+    const available = least(remaining, state.account(sponsor)?.balance ?? 0n);
+    yield { ...source, token: null, perCoin: null, available };
+    return;
+  }
+  for (const found of tokenSource(state, { ...source, token }, rules)) {
+    yield { ...found, available: least(remaining, found.available) };
+  }
+}
+
+/** Where the token is in use and its policy lets this account send: a fee is a payment, too. */
+function* tokenSource(
+  state: StateReader,
+  source: { payer: Address; token: Address; sponsorship: bigint | null },
+  { baseFeePerGas }: Facts['rules'],
+): Generator<Source, void> {
+  const { payer, token } = source;
+  if (!isTokenAddress(token)) return;
+  const { tokenPerGasE18 } = fees.rates(token).get(state);
+  if (tokenPerGasE18 === 0n) return;
+  const { exists, paused, transferPolicyId } = tokenAt(token).head.get(state);
+  if (!exists || paused || !isAllowed(state, transferPolicyId, payer, 'sender')) return;
+  const perCoin = { token: tokenPerGasE18, coin: baseFeePerGas * E18 };
+  yield { ...source, perCoin, available: unfrozenOf(state, token, payer) };
+}
+
+function least(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+// --- movements -----------------------------------------------------------------------------------
+
+function change(state: Overlay, { payer, token }: Fee, by: bigint): void {
+  if (token === null) changeCoin(state, payer, by);
+  else changeToken(state, token, payer, by);
+}
+
+function changeCoin(state: Overlay, address: Address, by: bigint): void {
+  state.changeAccount(address, (account) => {
+    const balance = account.balance + by;
+    assert(balance >= 0n, 'no balance is negative');
+    return { ...account, balance: asWei(balance) };
+  });
+}
+
+function changeToken(state: Overlay, token: Address, account: Address, by: bigint): void {
+  const balance = tokenAt(token).balances(account);
+  const before = balance.get(state);
+  const available = before.available + by;
+  assert(available >= 0n, 'no balance is negative');
+  balance.set(state, { ...before, available });
+}
+
+/** Unless the transaction itself put another in its place. */
+function spendSponsorship(state: Overlay, user: Address, number: bigint, amount: bigint): void {
+  const record = fees.sponsorships(user);
+  if (record.number.get(state) !== number) return;
+  const what = record.what.get(state);
+  record.what.set(state, { ...what, remaining: what.remaining - least(what.remaining, amount) });
+}
