@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Command } from 'commander';
 import { renderUnicodeCompact } from 'uqr';
 import { PAYMENT_ORDERS } from '#src/ledger/payments/addresses.ts';
-import { TOKEN_CHANNEL } from '#src/ledger/payments/orders/merchantStore.ts';
+import { TOKEN_CHANNEL } from '#src/ledger/payments/orders/channelStore.ts';
 import { paymentOrders } from '#src/ledger/payments/orders/paymentOrders.ts';
 import { bytesToUint, fromHex, utf8 } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';

@@ -10,5 +10,6 @@ export const FEE_MANAGER = systemAddress('0004');
 export const TOKEN_FACTORY = systemAddress('0010');
 export const POLICY_REGISTRY = systemAddress('0011');
 export const MERCHANT_REGISTRY = systemAddress('0020');
+export const CHANNEL_REGISTRY = systemAddress('0021');
 export const PAYMENT_ORDERS = systemAddress('0022');
 export const PAYOUTS = systemAddress('0024');

@@ -3,6 +3,7 @@ import { consortiumRegistry } from './consortiumRegistry.ts';
 import type { NativeContract } from './contract.ts';
 import { feeManager } from './fees/feeManager.ts';
 import { governance } from './governance.ts';
+import { channelRegistry } from './orders/channelRegistry.ts';
 import { merchantRegistry } from './orders/merchantRegistry.ts';
 import { paymentOrders } from './orders/paymentOrders.ts';
 import { payouts } from './payouts.ts';
@@ -20,6 +21,7 @@ export const contracts: readonly NativeContract[] = [
   tokenFactory,
   policyRegistry,
   merchantRegistry,
+  channelRegistry,
   paymentOrders,
   payouts,
 ];

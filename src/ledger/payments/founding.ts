@@ -9,12 +9,19 @@ import { formatIngress } from '#src/types/peerId.ts';
 import { asWei } from '#src/types/units.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
 import type { Overlay } from '../state/overlay.ts';
-import { MERCHANT_REGISTRY, PAYMENT_ORDERS, PAYOUTS, VALIDATOR_REGISTRY } from './addresses.ts';
+import {
+  CHANNEL_REGISTRY,
+  MERCHANT_REGISTRY,
+  PAYMENT_ORDERS,
+  PAYOUTS,
+  VALIDATOR_REGISTRY,
+} from './addresses.ts';
 import { contracts } from './contracts.ts';
 import { foundContract } from './dispatch.ts';
 import { fees } from './fees/feeStore.ts';
 import { governanceSettings } from './governance.ts';
 import { addAccount, writeMember } from './memberStore.ts';
+import { channels } from './orders/channelStore.ts';
 import { merchants } from './orders/merchantStore.ts';
 import { orders } from './orders/orderStore.ts';
 import { PAYOUTS_NAME, payoutStore } from './payouts.ts';
@@ -55,6 +62,8 @@ function foundDomains(state: Overlay, chainId: bigint): void {
   factory.chainId.set(state, chainId);
   const domain = domainSeparator('MPBP MerchantRegistry', chainId, MERCHANT_REGISTRY);
   merchants.domainSeparator.set(state, domain);
+  const channelsDomain = domainSeparator('MPBP ChannelRegistry', chainId, CHANNEL_REGISTRY);
+  channels.domainSeparator.set(state, channelsDomain);
   const ordersDomain = domainSeparator('MPBP PaymentOrders', chainId, PAYMENT_ORDERS);
   orders.domainSeparator.set(state, ordersDomain);
   const payoutsDomain = domainSeparator(PAYOUTS_NAME, chainId, PAYOUTS);

@@ -1,6 +1,6 @@
 import { PAYMENT_ORDERS } from '#src/ledger/payments/addresses.ts';
 import { merchants } from '#src/ledger/payments/orders/merchantStore.ts';
-import { orders, readTerms, STATE } from '#src/ledger/payments/orders/orderStore.ts';
+import { orders, readTerms, routeOf, STATE } from '#src/ledger/payments/orders/orderStore.ts';
 import { trimSlot } from '#src/ledger/state/overlay.ts';
 import { emptyState, type StateReader } from '#src/ledger/state/reader.ts';
 import { utf8 } from '#src/lib/bytes.ts';
@@ -126,6 +126,8 @@ function order(backend: Backend, id: Hash): unknown {
     merchant: { merchantId, displayName: merchant.displayName.get(state) },
     ...{ orderRef, token: formatAddress(token), currency: currencyOf(token) },
     ...{ channelId, metadataHash },
+    /** `channelId` is what the merchant signed. */
+    routedChannelId: hashOrNull(routeOf(state, id)),
     amount: quantity(terms.amount),
     captureMode: terms.captureMode === 0n ? 'charge' : 'authorize',
     payBy: quantity(terms.payBy),
@@ -143,6 +145,10 @@ function order(backend: Backend, id: Hash): unknown {
 
 function addressOrNull(address: Address): string | null {
   return address === ZERO_ADDRESS ? null : formatAddress(address);
+}
+
+function hashOrNull(hash: Hash): Hash | null {
+  return hash === ZERO_HASH ? null : hash;
 }
 
 /** `inProcess` is IN_PROCESS in the design and for everybody who reads it. */

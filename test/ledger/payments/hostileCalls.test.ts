@@ -25,11 +25,15 @@ import {
   ann,
   bank,
   bea,
+  CARD,
   clerk,
   courier,
   feeTaker,
   none,
+  rail,
+  relay,
   ShopWorld,
+  seal,
   shop,
   shopId,
   till,
@@ -68,7 +72,15 @@ describe('a call of an odd value', () => {
 });
 
 /** All that has money of the currency, or may get some: the calls name nobody else. */
-const people = [bank, acquirer, shop, till, clerk, ann, bea, feeTaker, courier];
+const people = [
+  ...[bank, acquirer, rail, relay, shop, till, clerk],
+  ...[ann, bea, feeTaker, courier, seal],
+];
+
+const OFFICERS = new Map([
+  ['PaymentToken', [bank]],
+  ['ChannelRegistry', [rail, rail, relay]],
+]);
 
 class Caller {
   readonly #random = new SeededRandom(6);
@@ -84,8 +96,9 @@ class Caller {
     const odd = [ZERO_ADDRESS, world.token, unmade, ...systems];
     this.addresses = [...people.map(({ address }) => address), ...odd];
     this.everybody = new Set(this.addresses);
-    const made = [shopId, none, memberId(0), memberId(1), word('TOKEN'), word('hold')];
-    this.words = [...ids, ...ids, ...ids, ...made];
+    const made = [shopId, none, memberId(0), memberId(1), memberId(2)];
+    const names = [CARD, word('BANK'), word('TOKEN'), word('hold')];
+    this.words = [...ids, ...ids, ...ids, ...made, ...names];
   }
 
   /** A call that was spoilt may pay somebody new. */
@@ -120,7 +133,7 @@ class Caller {
     const args = one.inputs.map((input) => this.value(input));
     const data = bytes(encodeFunctionData({ abi: [one], functionName: one.name, args }));
     if (this.below(20) === 0) data[this.below(data.length)] = this.below(256);
-    const officers = to.name === 'PaymentToken' ? [bank] : [till, till, clerk];
+    const officers = OFFICERS.get(to.name) ?? [till, till, clerk];
     const sender = this.pick(this.below(2) === 0 ? officers : people).address;
     const gas = BigInt(this.pick([20_000, 100_000, 10_000_000, 10_000_000]));
     const what = `${to.name}.${one.name}(${args.map(String).join()})`;
@@ -156,6 +169,13 @@ it('whatever is called, a message ends well, reverted or out of gas', () => {
   );
   for (const id of ids) world.do(acquirer, 'routeOrder', id, word('TOKEN'), none);
   for (const id of ids.slice(2, 6)) world.do(bea, 'pay', id);
+  // And some that a rail settles: some of them were consented to.
+  world.openCard();
+  const onRail = [1n, 2n, 3n, 4n].map((amount) => world.createOnCard({ amount }));
+  for (const [at, id] of onRail.slice(1).entries()) {
+    world.do(courier, 'recordConsent', ...world.consent(bea, id, { amount: BigInt(at) + 2n }));
+  }
+  ids.push(...onRail);
   const caller = new Caller(world, ids);
   const targets = [world.euro, world.euro, paymentOrders, paymentOrders, ...contracts];
   const ended = new Set<string>();
@@ -185,6 +205,9 @@ it('whatever is called, a message ends well, reverted or out of gas', () => {
     assert.ok(ended.has(`PaymentToken.${name} well`), name);
   }
   assert.ok(ended.has('Payouts.payoutBatch well'), 'a batch');
+  for (const name of ['setConnection', 'heartbeat']) {
+    assert.ok(ended.has(`ChannelRegistry.${name} well`), name);
+  }
 });
 
 function endOf(run: () => MessageResult, what: string): MessageResult {

@@ -1,6 +1,8 @@
 /**
  * Every state that an order can come to (payments.md 1.8), by walking the real contract: each actor
  * tries everything in each state, in each of four phases of time, with partial captures and refunds.
+ * Of the external mode there is what comes before the rail takes an order: nothing is held, and no
+ * money moves.
  */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
@@ -8,6 +10,7 @@ import { type Abi, decodeFunctionResult, encodeFunctionData } from 'viem';
 import { PAYMENT_ORDERS } from '#src/ledger/payments/addresses.ts';
 import type { NativeContract } from '#src/ledger/payments/contract.ts';
 import { runMessage } from '#src/ledger/payments/dispatch.ts';
+import { TOKEN_CHANNEL } from '#src/ledger/payments/orders/channelStore.ts';
 import { hashFees } from '#src/ledger/payments/orders/merchantRegistry.ts';
 import { paymentOrders } from '#src/ledger/payments/orders/paymentOrders.ts';
 import { Overlay } from '#src/ledger/state/overlay.ts';
@@ -19,6 +22,7 @@ import {
   acquirer,
   ann,
   bea,
+  CARD,
   clerk,
   courier,
   feeTaker,
@@ -36,7 +40,15 @@ const phases = [10n, 150n, 250n, 350n];
 const units = [1n, 2n, 3n];
 const OPEN = 3;
 
-type Order = { id: Hash; terms: object; signature: string; mode: number };
+/** The capture mode of what is settled in tokens; or a rail settles it. */
+type Mode = 0 | 1 | 'external';
+type Order = {
+  id: Hash;
+  terms: object;
+  signature: string;
+  mode: Mode;
+  consent: readonly unknown[];
+};
 type Action = readonly [label: string, by: Address, name: string, args: readonly unknown[]];
 type Shown = {
   state: number;
@@ -56,17 +68,19 @@ class Walk {
   edges = 0;
   finals = 0;
 
-  constructor(modes: readonly number[], { autoRoute = false, bps = 0 } = {}) {
+  constructor(modes: readonly Mode[], { autoRoute = false, bps = 0 } = {}) {
     this.world = new ShopWorld({ autoRoute });
+    this.world.openCard();
     if (bps > 0) {
       const fee = { receiver: feeTaker.address, bps, fixedAmount: 0n, kind: word('fee') };
       this.world.setFees([fee], hashFees);
     }
     this.began = this.world.now;
-    this.orders = modes.map((mode) => ({
-      ...this.world.order({ amount, captureMode: BigInt(mode), maxFeeBps: 10_000n }),
-      mode,
-    }));
+    this.orders = modes.map((mode) => {
+      const kind = mode === 'external' ? { channelId: CARD } : { captureMode: BigInt(mode) };
+      const order = this.world.order({ amount, maxFeeBps: 10_000n, ...kind });
+      return { ...order, mode, consent: this.world.consent(ann, order.id, { amount }) };
+    });
     this.state = new Overlay(this.world.ledger.state);
   }
 
@@ -84,12 +98,15 @@ class Walk {
     return decodeFunctionResult({ abi, functionName: name, data: toHex(result.output) }) as T;
   }
 
-  actions({ id, terms, signature }: Order): Action[] {
+  actions({ id, terms, signature, consent }: Order): Action[] {
     return [
       ['create', courier.address, 'createOrder', [terms, signature]],
-      ['route', acquirer.address, 'routeOrder', [id, word('TOKEN'), none]],
+      ['route', acquirer.address, 'routeOrder', [id, TOKEN_CHANNEL, none]],
+      ['route', acquirer.address, 'routeOrder', [id, CARD, none]],
+      ['consent', courier.address, 'recordConsent', consent],
       ['reject', acquirer.address, 'rejectOrder', [id, 1, none]],
       ['cancel', till.address, 'cancel', [id]],
+      ['withdraw', ann.address, 'cancel', [id]],
       ['pay', ann.address, 'pay', [id]],
       ['void', till.address, 'voidOrder', [id]],
       ['reclaim', ann.address, 'reclaim', [id]],
@@ -155,11 +172,13 @@ class Walk {
     ];
     let held = 0n;
     let paid = 0n;
-    for (const one of all) {
+    for (const [index, one] of all.entries()) {
       if (one === null) continue;
       const { state, captured, refunded, authorized } = one;
       assert.ok(refunded <= captured && captured <= authorized && authorized <= amount);
-      if (state === OPEN) held += authorized - captured;
+      const isExternal = this.orders[index]?.mode === 'external';
+      if (isExternal) assert.equal(captured, 0n);
+      else if (state === OPEN) held += authorized - captured;
       paid += captured - refunded;
       if (FINAL.has(state) && state !== 5) assert.equal(captured, 0n);
     }
@@ -187,9 +206,23 @@ class Walk {
   }
 }
 
+const beforeTheRail = [
+  '0 create 1',
+  '1 cancel 7',
+  '1 expire 9',
+  '1 reject 8',
+  '1 route 2',
+  '2 cancel 7',
+  '2 consent 3',
+  '2 expire 9',
+  '2 reject 8',
+  '3 cancel 7',
+  '3 expire 9',
+  '3 withdraw 7',
+];
 const rows: [
   when: string,
-  modes: readonly number[],
+  modes: readonly Mode[],
   options: object,
   states: number,
   edges: number,
@@ -198,6 +231,8 @@ const rows: [
   ['charge, routed at once', [0], { autoRoute: true }, 35, 31],
   ['authorise and capture', [1], {}, 71, 91],
   ['authorise and capture, with a third in fees', [1], { bps: 3_334 }, 71, 91],
+  ['a rail, until it takes the order', ['external'], {}, 27, 35],
+  ['one that is captured and one on a rail', [1, 'external'], {}, 480, 1_232],
   [
     'one of each, routed at once, with a third in fees',
     [0, 1],
@@ -220,5 +255,6 @@ for (const [when, modes, options, states, edges] of rows) {
     );
     assert.deepEqual([seen.size, walk.edges], [states, edges]);
     assert.ok(finals > 0);
+    if (modes.join() === 'external') assert.deepEqual([...kinds].sort(), beforeTheRail);
   });
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { PAYMENT_ORDERS } from '#src/ledger/payments/addresses.ts';
+import { TOKEN_CHANNEL } from '#src/ledger/payments/orders/channelStore.ts';
 import { hashFees, merchantRegistry } from '#src/ledger/payments/orders/merchantRegistry.ts';
-import { TOKEN_CHANNEL } from '#src/ledger/payments/orders/merchantStore.ts';
 import { paymentOrders } from '#src/ledger/payments/orders/paymentOrders.ts';
 import { policyRegistry } from '#src/ledger/payments/tokens/policyRegistry.ts';
 import type { Hash } from '#src/types/hash.ts';
@@ -80,7 +80,7 @@ describe('MerchantRegistry', () => {
 
   it('changes a settlement account slowly, by three who agree (R5)', () => {
     const world = new ShopWorld();
-    const open = world.create();
+    const open = world.create({ refundBy: world.now + 200_000n });
     const fields = [
       ['bytes32', 'merchantId'],
       ['address', 'account'],
@@ -107,24 +107,16 @@ describe('MerchantRegistry', () => {
     const next = world.create();
     world.do(bea, 'pay', next);
     assert.equal(world.money(ann)[0], 1_001_000n);
+    world.do(clerk, 'refund', open, 400n, none);
+    assert.deepEqual(
+      [world.money(shop)[0], world.money(ann)[0], world.money(bea)[0]],
+      [1_000n, 1_000_600n, 998_400n],
+      'a refund is paid by the account that is the merchant’s now, and the old one is left alone',
+    );
   });
 
-  it('binds a channel code to one merchant (R1), and closes one for good', () => {
+  it('is closed for good: what is open goes on, and nothing new begins', () => {
     const world = new ShopWorld();
-    const other = { merchantId: word('new'), legalEntityHash: word('New Ltd') };
-    const { terms, signature } = world.registration(
-      { ...other, settlementAccount: bea.address },
-      bea,
-    );
-    world.ok(acquirer, [merchantRegistry, 'registerMerchant', [terms, signature]]);
-    const bind = (id: Hash, code: string) =>
-      [merchantRegistry, 'bindChannel', [id, word('CARD'), word(code), none]] as const;
-    world.ok(acquirer, bind(shopId, 'a'));
-    world.fails('ChannelCodeTaken', acquirer, bind(other.merchantId, 'a'));
-    world.ok(acquirer, bind(shopId, 'b'));
-    world.ok(acquirer, bind(other.merchantId, 'a'));
-    const code = [word('CARD'), word('b')];
-    assert.equal(world.ledger.view(merchantRegistry, 'merchantByChannelCode', code), shopId);
     const open = world.create();
     world.ok(acquirer, [merchantRegistry, 'setStatus', [shopId, 3, none]]);
     world.fails('MerchantClosed', acquirer, [merchantRegistry, 'setStatus', [shopId, 1, none]]);
@@ -240,6 +232,22 @@ describe('an order', () => {
       [a, b, c, d].map((id) => world.stateOf(id)),
       [STATE.expired, STATE.rejected, STATE.cancelled, STATE.expired],
     );
+  });
+
+  it('tells its terms as they were signed, and beside them where it was routed', () => {
+    const world = new ShopWorld({ autoRoute: false });
+    const channelOf = (id: Hash) => world.ledger.view(paymentOrders, 'channelOf', [id]);
+    for (const channelId of [none, TOKEN_CHANNEL]) {
+      const id = world.create({ channelId });
+      for (const routed of [none, TOKEN_CHANNEL]) {
+        const { terms } = world.get(id) as { terms: { channelId: Hash } };
+        assert.equal(terms.channelId, channelId);
+        assert.equal(world.ledger.view(paymentOrders, 'hashOrder', [terms]), id);
+        assert.equal(channelOf(id), routed);
+        if (routed === none) world.do(acquirer, 'routeOrder', id, TOKEN_CHANNEL, none);
+      }
+    }
+    assert.equal(channelOf(word('no order')), none);
   });
 
   it('is paid by a signature that somebody else submits, and never pays another (mppx#904)', () => {

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { hashTypedData, toHex as hexOf } from 'viem';
 import { sign } from '#src/crypto/secp256k1.ts';
 import { MERCHANT_REGISTRY, PAYMENT_ORDERS } from '#src/ledger/payments/addresses.ts';
+import { channelRegistry } from '#src/ledger/payments/orders/channelRegistry.ts';
+import { TOKEN_CHANNEL } from '#src/ledger/payments/orders/channelStore.ts';
 import { merchantRegistry } from '#src/ledger/payments/orders/merchantRegistry.ts';
-import { TOKEN_CHANNEL } from '#src/ledger/payments/orders/merchantStore.ts';
 import type { OrderTerms } from '#src/ledger/payments/orders/orderStore.ts';
 import { paymentOrders } from '#src/ledger/payments/orders/paymentOrders.ts';
 import { paymentTokenAt } from '#src/ledger/payments/tokens/paymentToken.ts';
@@ -19,10 +20,16 @@ export const word = (text: string) => hexOf(text, { size: 32 }) as Hash;
 export const none = word('');
 export const shopId = word('shop');
 
-/** m0 issues, m1 brings the merchant in. Settlement account and keys are apart. */
+/**
+ * m0 issues, m1 brings the merchant in, m2 runs a rail and m3 its connection. Settlement account and
+ * keys are apart.
+ */
 export const [bank, acquirer, shop, till, clerk, ann, bea, feeTaker, courier] = [
   ...[0, 1, 4, 5, 6, 7, 8, 9, 10],
 ].map(person) as [Person, Person, Person, Person, Person, Person, Person, Person, Person];
+/** The account of the rail's member, of its connection's, and the key of its results. */
+export const [rail, relay, seal] = [2, 3, 11].map(person) as [Person, Person, Person];
+export const CARD = word('CARD');
 export const RIGHTS = { order: 1, capture: 2, refund: 4, admin: 8 } as const;
 
 type Field = readonly [type: string, name: string];
@@ -82,10 +89,31 @@ const AUTHORIZATION: readonly Field[] = [
   ] as const),
 ];
 
+const CONSENT: readonly Field[] = [
+  ...([
+    ['bytes32', 'orderId'],
+    ['address', 'payer'],
+    ['address', 'token'],
+  ] as const),
+  ...([
+    ['uint256', 'amount'],
+    ['bytes32', 'channelId'],
+    ['uint48', 'validBefore'],
+  ] as const),
+];
+
+export type Consent = {
+  orderId: Hash;
+  payer: Address;
+  token: Address;
+  amount: bigint;
+  channelId: Hash;
+  validBefore: bigint;
+};
 export type Fee = { receiver: Address; bps: number; fixedAmount: bigint; kind: Hash };
 
 export class ShopWorld {
-  readonly ledger = new Ledger({ member: { roles: 1 | 4 | 8 } });
+  readonly ledger = new Ledger({ member: { roles: 1 | 4 | 8 | 16 | 32 } });
   readonly token: Address;
   #salt = 0n;
 
@@ -182,7 +210,33 @@ export class ShopWorld {
     const { signature } = this.sign(by, domain, 'ReceiveWithAuthorization', AUTHORIZATION, fields);
     return [id, by.address, 0n, validBefore, signature] as const;
   }
-  setFees(fees: readonly Fee[], hashFees: (fees: never) => Hash): void {
+  consent(by: Person, id: Hash, change: Partial<Consent> = {}) {
+    const terms = {
+      ...{ orderId: id, payer: by.address, token: this.token, amount: 1_000n, channelId: CARD },
+      ...{ validBefore: this.now + 1_000n, ...change },
+    };
+    const domain = { name: 'MPBP PaymentOrders', verifyingContract: PAYMENT_ORDERS };
+    const fields = { ...terms, validBefore: Number(terms.validBefore) };
+    const { signature } = this.sign(by, domain, 'PaymentConsent', CONSENT, fields);
+    return [terms, signature] as const;
+  }
+  /** A rail that the merchant is known to. */
+  openCard(change: object = {}): void {
+    const channel = {
+      ...{ channelId: CARD, memberId: memberId(2), kind: word('card'), resultKey: seal.address },
+      ...{ connection: relay.address, ackSla: 30, resultSla: 120, status: 0, ...change },
+    };
+    this.ok(rail, [channelRegistry, 'registerChannel', [channel]]);
+    const binding = [shopId, CARD, word('merchant 7'), word('account 7')];
+    this.ok(acquirer, [merchantRegistry, 'bindChannel', binding]);
+  }
+  /** Signed for the rail, and routed to it. */
+  createOnCard(change: Partial<OrderTerms> = {}): Hash {
+    const id = this.create({ channelId: CARD, ...change });
+    this.do(acquirer, 'routeOrder', id, CARD, none);
+    return id;
+  }
+  setFees(fees: readonly Fee[], hashFees: (fees: never) => Hash, channelId = TOKEN_CHANNEL) {
     const fields: readonly Field[] = [
       ...([
         ['bytes32', 'merchantId'],
@@ -194,10 +248,10 @@ export class ShopWorld {
     const nonce = this.ledger.view(merchantRegistry, 'signatureNonce', [shopId]);
     const counted = fees.map((fee) => ({ ...fee, bps: BigInt(fee.bps) }));
     const feesHash = hashFees(counted as never);
-    const message = { merchantId: shopId, channelId: TOKEN_CHANNEL, feesHash, nonce };
+    const message = { merchantId: shopId, channelId, feesHash, nonce };
     const domain = { name: 'MPBP MerchantRegistry', verifyingContract: MERCHANT_REGISTRY };
     const { signature } = this.sign(shop, domain, 'FeeSchedule', fields, message);
-    const args = [shopId, TOKEN_CHANNEL, fees, signature];
+    const args = [shopId, channelId, fees, signature];
     this.ok(acquirer, [merchantRegistry, 'setFeeSchedule', args]);
   }
 

@@ -15,7 +15,7 @@ import { type Hash, hashToBytes, keccakHash } from '#src/types/hash.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
 import { MERCHANT_REGISTRY } from '../addresses.ts';
 import { type Call, defineContract } from '../contract.ts';
-import { isConduit, memberHasRole, ROLE, standingOf } from '../memberStore.ts';
+import { actsIn, isConduit, ROLE } from '../memberStore.ts';
 import { policyExists } from '../tokens/policyStore.ts';
 import {
   digest,
@@ -25,6 +25,7 @@ import {
   typeHash,
   type Word,
 } from '../tokens/signatures.ts';
+import { CHANNEL, channelHead } from './channelStore.ts';
 import { fail, log, merchantAbi } from './merchantAbi.ts';
 import {
   type Fee,
@@ -160,6 +161,13 @@ export const merchantRegistry = defineContract({
         const { state } = call;
         const { acquirerId } = needMerchant(call, merchantId);
         needAccess(call, acquirerId);
+        const channel = channelHead(state, channelId);
+        if (channel === null) throw fail('UnknownChannel', channelId);
+        if (channel.status === CHANNEL.closed) throw fail('ChannelClosed', channelId);
+        const bad = (what: string) => fail('InvalidBinding', channelId, what);
+        if (merchantCode === ZERO_HASH) throw bad('channelMerchantCode');
+        // A result would match it that names no account, whoever was credited.
+        if (creditedAccountHash === ZERO_HASH) throw bad('creditedAccountHash');
         const owner = merchants.byChannelCode(channelId)(merchantCode);
         const taken = owner.get(state);
         if (taken !== ZERO_HASH && taken !== merchantId) {
@@ -266,11 +274,8 @@ function needMerchant({ state }: { state: Parameters<typeof merchantHead>[0] }, 
   return { head, acquirerId: merchants.merchants(merchantId).acquirerId.get(state) };
 }
 
-/** The caller acts for this member, which has the role ACCESS. */
 function needAccess({ state, sender }: Call, memberId: Hash): void {
-  const standing = standingOf(state, sender);
-  const isOne = standing.memberId === memberId && (standing.roles & ROLE.access) !== 0n;
-  if (!isOne || !memberHasRole(state, memberId, ROLE.access)) throw fail('NotAuthorized', sender);
+  if (!actsIn(state, sender, memberId, ROLE.access)) throw fail('NotAuthorized', sender);
 }
 
 /** Nobody between payer and merchant can be the merchant (R3). */

@@ -7,6 +7,7 @@
 import type { Address } from '#src/types/address.ts';
 import { tokenAmountBits } from '#src/types/currency.ts';
 import type { Hash } from '#src/types/hash.ts';
+import { ZERO_HASH } from '#src/types/vote.ts';
 import type { StateReader } from '../../state/reader.ts';
 import { MERCHANT_REGISTRY } from '../addresses.ts';
 import {
@@ -27,9 +28,6 @@ export const MERCHANT = { active: 1n, suspended: 2n, closed: 3n } as const;
 /** Bit mask of what a merchant's key may do. */
 export const RIGHT = { order: 1n, capture: 2n, refund: 4n, admin: 8n } as const;
 export const RIGHTS_ALL = 15n;
-
-/** The channel of the ledger's own tokens. */
-export const TOKEN_CHANNEL = `0x${Buffer.from('TOKEN').toString('hex').padEnd(64, '0')}` as Hash;
 
 export const merchants = storage(MERCHANT_REGISTRY, {
   /** EIP-712, written with the genesis. */
@@ -91,6 +89,11 @@ export function hasRight(state: StateReader, merchantId: Hash, key: Address, rig
 export function merchantHead(state: StateReader, merchantId: Hash) {
   const head = merchants.merchants(merchantId).head.get(state);
   return head.status === 0n ? null : head;
+}
+
+/** Whether the rail knows this merchant. */
+export function isBound(state: StateReader, merchantId: Hash, channelId: Hash): boolean {
+  return merchants.channels(merchantId)(channelId).merchantCode.get(state) !== ZERO_HASH;
 }
 
 export function feesOf(state: StateReader, list: bigint): Fee[] {

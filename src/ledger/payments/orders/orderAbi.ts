@@ -3,7 +3,7 @@ import { PAYMENT_ORDERS } from '../addresses.ts';
 import { commonErrors, errorsOf, eventsOf, long } from '../contract.ts';
 import { tokenErrors } from '../tokens/tokenAbi.ts';
 
-/** PaymentOrders (payments.md 2.3): what settles on the chain; external channels follow. */
+/** PaymentOrders (payments.md 2.3): without what external channels say. */
 export const orderAbi = parseAbi([
   long(
     'struct OrderTerms { bytes32 merchantId; bytes32 orderRef; address token; uint256 amount;',
@@ -16,6 +16,10 @@ export const orderAbi = parseAbi([
     'createdAt; uint48 stateAt; uint48 resultBy; bytes32 channelRefHash; bytes32',
     'settlementRefHash; bytes32 evidenceHash; bool suspended; }',
   ),
+  long(
+    'struct PaymentConsent { bytes32 orderId; address payer; address token; uint256 amount;',
+    'bytes32 channelId; uint48 validBefore; }',
+  ),
   'function createOrder(OrderTerms terms, bytes merchantSig) returns (bytes32 orderId)',
   'function routeOrder(bytes32 orderId, bytes32 channelId, bytes32 screeningHash)',
   'function rejectOrder(bytes32 orderId, uint16 reasonCode, bytes32 reasonHash)',
@@ -24,6 +28,7 @@ export const orderAbi = parseAbi([
     'function payWithAuthorization(bytes32 orderId, address payer, uint256 validAfter, uint256',
     'validBefore, bytes signature)',
   ),
+  'function recordConsent(PaymentConsent consent, bytes payerSig)',
   'function capture(bytes32 orderId, uint256 amount)',
   'function voidOrder(bytes32 orderId)',
   'function cancel(bytes32 orderId)',
@@ -35,6 +40,7 @@ export const orderAbi = parseAbi([
   ),
   'function claimParkedFee(bytes32 orderId, address receiver)',
   'function getOrder(bytes32 orderId) view returns (Order)',
+  'function channelOf(bytes32 orderId) view returns (bytes32 channelId)',
   'function stateOf(bytes32 orderId) view returns (uint8 state, bool suspended)',
   'function orderIdOf(bytes32 merchantId, bytes32 orderRef) view returns (bytes32 orderId)',
   'function hashOrder(OrderTerms terms) view returns (bytes32 orderId)',
@@ -89,6 +95,10 @@ export const orderAbi = parseAbi([
   'error InvalidTerms(bytes32 orderId, string what)',
   'error MerchantNotActive(bytes32 merchantId)',
   'error UnknownChannel(bytes32 channelId)',
+  'error ChannelNotActive(bytes32 channelId)',
+  'error ChannelNotBound(bytes32 merchantId, bytes32 channelId)',
+  'error WrongChannel(bytes32 orderId, bytes32 channelId)',
+  'error ConsentMismatch(bytes32 orderId, string what)',
   'error TooLate(bytes32 orderId, uint256 deadline)',
   'error TooEarly(bytes32 orderId, uint256 deadline)',
   'error PayerNotAllowed(address payer)',

@@ -9,8 +9,8 @@ import { ZERO_HASH } from '#src/types/vote.ts';
 import { PAYMENT_ORDERS } from '../addresses.ts';
 import { type Call, Revert } from '../contract.ts';
 import { HOLD, lock, unlock } from '../tokens/holds.ts';
-import { fail as tokenFail, log as tokenLog } from '../tokens/tokenAbi.ts';
-import { checkReceiver, move, tokenAt } from '../tokens/tokenStore.ts';
+import { log as tokenLog } from '../tokens/tokenAbi.ts';
+import { checkReceiver, move, movingHead, tokenAt } from '../tokens/tokenStore.ts';
 import { type Fee, feesOf } from './merchantStore.ts';
 import { fail, log } from './orderAbi.ts';
 import { type OrderRecord, orders } from './orderStore.ts';
@@ -51,7 +51,7 @@ export function settle(call: Call, capture: Capture): void {
   if (fees > limit) throw fail('FeesAboveLimit', id, fees, limit);
   const net = gross - fees;
   const pay = isHeld ? payHeld : move;
-  const head = movingToken(call, token);
+  const head = movingHead(state, token);
   const toMerchant = { token, from, to: settlement, amount: net, hasMemo: true };
   checkReceiver(state, head, toMerchant);
   if (net > 0n) pay(call, toMerchant);
@@ -69,12 +69,6 @@ export function settle(call: Call, capture: Capture): void {
       call.emit(log('FeeParked', id, fee.receiver, fee.kind, amount));
     }
   }
-}
-
-function movingToken({ state }: Call, token: Address) {
-  const head = tokenAt(token).head.get(state);
-  if (head.paused) throw tokenFail('EnforcedPause');
-  return head;
 }
 
 function canPay(check: () => void): boolean {
@@ -152,7 +146,7 @@ export function claimParked(call: Call, id: Hash, receiver: Address): void {
   const { token } = orders.orders(id).money.get(state);
   const from = PAYMENT_ORDERS;
   const movement = { token, from, to: receiver, amount, hasMemo: true, isFee: true };
-  checkReceiver(state, movingToken(call, token), movement);
+  checkReceiver(state, movingHead(state, token), movement);
   parked.set(state, 0n);
   move(call, movement);
   call.emit(log('FeePaid', id, receiver, ZERO_HASH, amount));

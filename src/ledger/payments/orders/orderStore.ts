@@ -9,8 +9,9 @@ import type { Hash } from '#src/types/hash.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
 import type { StateReader, StateWriter } from '../../state/reader.ts';
 import { PAYMENT_ORDERS } from '../addresses.ts';
-import { address, bytes32, mapping, packed, storage, struct, uint } from '../storage.ts';
+import { address, bool, bytes32, mapping, packed, storage, struct, uint } from '../storage.ts';
 import { digest, structHash, typeHash } from '../tokens/signatures.ts';
+import { TOKEN_CHANNEL } from './channelStore.ts';
 
 /** payments.md 1.2. */
 export const STATE = {
@@ -35,6 +36,8 @@ export const orders = storage(PAYMENT_ORDERS, {
         ...{ createdAt: time, stateAt: time },
         /** Of `feeLists`, as it was when the order was made. */
         fees: uint(64),
+        /** Routed to a rail outside, which is `routedTo`; else tokens of the ledger settle it. */
+        isExternal: bool,
       }),
       times: packed({
         ...{ payBy: time, captureBy: time, refundBy: time },
@@ -47,10 +50,12 @@ export const orders = storage(PAYMENT_ORDERS, {
       settlement: packed({ account: address, authorized: amount }),
       merchantId: bytes32,
       orderRef: bytes32,
+      /** As it was signed; zero leaves it to the acquirer. */
       channelId: bytes32,
       accessMemberId: bytes32,
       metadataHash: bytes32,
       salt: uint(256),
+      routedTo: bytes32,
     }),
   ),
   byRef: mapping(bytes32, mapping(bytes32, bytes32)),
@@ -118,6 +123,13 @@ export function readTerms(state: StateReader, id: Hash): OrderTerms {
     metadataHash: record.metadataHash.get(state),
     salt: record.salt.get(state),
   };
+}
+
+/** The channel that settles it; zero where it is not routed. */
+export function routeOf(state: StateReader, id: Hash): Hash {
+  const { head, accessMemberId, routedTo } = orders.orders(id);
+  if (head.get(state).isExternal) return routedTo.get(state);
+  return accessMemberId.get(state) === ZERO_HASH ? ZERO_HASH : TOKEN_CHANNEL;
 }
 
 export type OrderRecord = ReturnType<typeof orders.orders>;

@@ -92,6 +92,13 @@ export function headOf(state: StateReader, account: Address): Head {
   return head;
 }
 
+/** Of a token that was made; refuses while it is paused. */
+export function movingHead(state: StateReader, account: Address): Head {
+  const head = tokenAt(account).head.get(state);
+  if (head.paused) throw fail('EnforcedPause');
+  return head;
+}
+
 /** Whoever deploys a contract chooses what stands in its storage: the address has to be a token's. */
 export function isToken(state: StateReader, account: Address): boolean {
   return isTokenAddress(account) && tokenAt(account).head.get(state).exists;
