@@ -4,6 +4,7 @@ import { EXIT, isDamage, UserError } from '#src/lib/failure.ts';
 import { abiCommand } from './commands/abi.ts';
 import { accessCommand } from './commands/access.ts';
 import { auditCommand } from './commands/audit.ts';
+import { channelCommand } from './commands/channel.ts';
 import { configCommand } from './commands/config.ts';
 import { dbCommand } from './commands/db.ts';
 import { devnetCommand } from './commands/devnet.ts';
@@ -44,6 +45,7 @@ const commands = [
   accessCommand(),
   memberCommand(),
   merchantCommand(),
+  channelCommand(),
   orderCommand(),
   validatorCommand(),
   voteCommand(),

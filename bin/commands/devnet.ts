@@ -28,9 +28,9 @@ const MEMBER_BALANCE = (10n ** 4n * 10n ** 18n).toString();
 const STAKE = '10';
 /** What members decide takes effect within seconds. */
 const GOVERNANCE = { voteSeconds: 86_400, delaySeconds: 0, unbondingSeconds: 60 };
-/** The first member issues, the second brings merchants in; they vote like the others. */
+/** The first member issues, the second brings merchants in and runs rails; they vote like others. */
 const ISSUER = 'member-0';
-const ROLES = [1 | 4, 1 | 8];
+const ROLES = [1 | 4, 1 | 8 | 16 | 32];
 const CURRENCIES = [
   ['EUR', 'Euro'],
   ['USD', 'US Dollar'],

@@ -1,5 +1,11 @@
 import { Command } from 'commander';
-import { keyCommand, registerCommand, showCommand, signUpCommand } from './sales/merchants.ts';
+import {
+  bindChannelCommand,
+  keyCommand,
+  registerCommand,
+  showCommand,
+  signUpCommand,
+} from './sales/merchants.ts';
 
 export function merchantCommand(): Command {
   return new Command('merchant')
@@ -7,5 +13,6 @@ export function merchantCommand(): Command {
     .addCommand(signUpCommand())
     .addCommand(registerCommand())
     .addCommand(keyCommand())
+    .addCommand(bindChannelCommand())
     .addCommand(showCommand());
 }

@@ -1,12 +1,15 @@
 import { Command } from 'commander';
+import { createCommand } from './sales/orderCreation.ts';
 import {
   cancelCommand,
   captureCommand,
-  createCommand,
+  consentCommand,
   expireCommand,
   payOrderCommand,
   reclaimCommand,
   refundCommand,
+  rejectCommand,
+  routeCommand,
   showOrderCommand,
   voidCommand,
 } from './sales/orders.ts';
@@ -16,6 +19,9 @@ export function orderCommand(): Command {
     .description('a sale: ask for a payment, take it in one step or later, give it back')
     .addCommand(createCommand())
     .addCommand(showOrderCommand())
+    .addCommand(routeCommand())
+    .addCommand(rejectCommand())
+    .addCommand(consentCommand())
     .addCommand(payOrderCommand())
     .addCommand(captureCommand())
     .addCommand(voidCommand())

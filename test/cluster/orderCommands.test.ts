@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { selectorOf } from '#src/ledger/payments/abi.ts';
 import { EXIT } from '#src/lib/failure.ts';
+import { listWallets } from '../../bin/keystoreFolder.ts';
 import { Devnet, rpc, run } from './devnet.ts';
 
 const selector = selectorOf('orderIdOf(bytes32,bytes32)');
@@ -180,6 +181,83 @@ describe('mpbp merchant and mpbp order', { timeout: 300_000 }, () => {
     await refused(['order', 'show', `0x${'11'.repeat(32)}`], 'shop', EXIT.usage, /unknown option/);
     const nothing = ['order', 'pay', `0x${'11'.repeat(32)}`];
     await refused(nothing, 'rich', EXIT.badData, /there is no order/);
+  });
+
+  it('a rail: registered, bound, connected, with a new key, and out of service', async () => {
+    const [wallet] = listWallets(join(net.dir, 'wallets', 'member-1'));
+    const { address: relay } = wallet ?? assert.fail('a wallet');
+    const register = ['channel', 'register', 'CARD', '--kind', 'card', '--result-key', customer];
+    const connected = [...register, '--connection', relay];
+    await refused(connected, 'member-0', EXIT.badData, /role channel.*NotAuthorized/);
+    const unlinked = [...register, '--connection', shop];
+    await refused(unlinked, 'member-1', EXIT.badData, /role connection.*InvalidAccount/);
+    const slow = [...connected, '--result-within', '31d'];
+    await refused(slow, 'member-1', EXIT.usage, /at most 30d/);
+    const tokens = ['channel', 'register', 'TOKEN', ...connected.slice(3)];
+    await refused(tokens, 'member-1', EXIT.badData, /InvalidChannel/);
+    await ok(connected, 'member-1');
+    await refused(connected, 'member-1', EXIT.badData, /ChannelExists/);
+    const bind = ['merchant', 'bind-channel', 'CARD', '--id', 'shop', '--code', '4711'];
+    const account = ['--account', 'DE89370400440532013000'];
+    await refused([...bind, ...account], 'member-0', EXIT.badData, /NotAuthorized/);
+    const unknown = bind.map((word) => (word === 'CARD' ? 'BANK' : word));
+    await refused([...unknown, ...account], 'member-1', EXIT.badData, /no channel BANK/);
+    await ok([...bind, ...account], 'member-1');
+    await ok(['channel', 'heartbeat', 'CARD', '--open', '3'], 'member-1');
+    await refused(['channel', 'heartbeat', 'CARD'], 'shop', EXIT.badData, /NotAuthorized/);
+    const far = ['channel', 'heartbeat', 'CARD', '--seen', '999999'];
+    await refused(far, 'member-1', EXIT.badData, /BlockToCome/);
+    const proven = await run(['channel', 'prove-key', 'CARD', ...as('shop')]);
+    assert.equal(proven.code, EXIT.ok, proven.stderr);
+    const proof = join(root, 'key.json');
+    writeFileSync(proof, 'null');
+    await refused(['channel', 'rotate-key', proof], 'member-1', EXIT.badData, /prove-key/);
+    writeFileSync(proof, proven.stdout);
+    await ok(['channel', 'rotate-key', proof], 'member-1');
+    await refused(['channel', 'rotate-key', proof], 'member-1', EXIT.badData, /InvalidAccount/);
+    const { stdout } = await run(['channel', 'show', 'CARD', '--rpc', url]);
+    assert.match(stdout, /status +active[\s\S]*member +member-1[\s\S]*works on +3 orders/);
+    assert.ok(stdout.includes(shop), 'the new key');
+    await ok(['channel', 'status', 'CARD', 'suspended', '--reason', 'night'], 'member-1');
+    const bad = ['channel', 'status', 'CARD', 'away'];
+    await refused(bad, 'member-1', EXIT.usage, /active, suspended, closed/);
+  });
+
+  it('an order on a rail: routed, agreed to, withdrawn', async () => {
+    const asked = [...create, '12.50', '--token', 'EUR', '--channel', 'CARD'];
+    const { orderId = '', link } = await ok(asked, 'shop');
+    assert.equal(link, undefined, 'nothing to be paid with');
+    await refused(['order', 'route', orderId], 'member-1', EXIT.badData, /ChannelNotActive/);
+    await ok(['channel', 'status', 'CARD', 'active'], 'member-1');
+    await refused(['order', 'route', orderId], 'shop', EXIT.badData, /NotAuthorized/);
+    const onTokens = ['order', 'route', orderId, '--channel', 'TOKEN'];
+    await refused(onTokens, 'member-1', EXIT.badData, /for channel CARD.*WrongChannel/);
+    await refused(['order', 'consent', orderId, '--yes'], 'rich', EXIT.badData, /REQUESTED/);
+    const routed = await ok(['order', 'route', orderId, '--rules', 'May 2026'], 'member-1');
+    assert.equal(
+      routed.routedChannelId,
+      `0x${Buffer.from('CARD').toString('hex').padEnd(64, '0')}`,
+    );
+    await refused(['order', 'pay', orderId, '--yes'], 'rich', EXIT.badData, /WrongChannel/);
+    const agreed = await ok(['order', 'consent', orderId, '--yes'], 'rich');
+    assert.deepEqual([agreed.state, agreed.payer], ['AUTHORIZED', customer]);
+    await refused(['order', 'void', orderId], 'shop', EXIT.badData, /WrongChannel/);
+    const { stdout } = await run(['order', 'show', orderId, '--rpc', url]);
+    assert.match(stdout, /state +AUTHORIZED[\s\S]*over +CARD/);
+    const ended = await ok(['order', 'cancel', orderId], 'rich');
+    assert.equal(ended.state, 'CANCELLED');
+    const { orderId: other = '' } = await ok(asked, 'shop');
+    const rejected = await ok(['order', 'reject', other, '--code', '7'], 'member-1');
+    assert.equal(rejected.state, 'REJECTED');
+    const waiting = run([...asked, '--wait', '--ref', 'w3', ...as('shop')]);
+    const waited = (await linkOf('w3')).slice(-66);
+    await ok(['order', 'route', waited], 'member-1');
+    await ok(['order', 'consent', waited, '--yes'], 'rich');
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await ok(['order', 'cancel', waited], 'shop');
+    const { code, stdout: said } = await waiting;
+    assert.match(said, /not paid: it is CANCELLED/, 'to agree is not to pay');
+    assert.equal(code, EXIT.badData);
   });
 
   /** Of an order that another command has just asked for. */

@@ -8,7 +8,7 @@ import { ALLOW_ALL } from '#src/ledger/payments/tokens/policyStore.ts';
 import { toHex, utf8 } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { type Address, formatAddress, parseAddress } from '#src/types/address.ts';
-import { parseHash } from '#src/types/hash.ts';
+import { keccakHash, parseHash } from '#src/types/hash.ts';
 import { memberIdOf, memberText } from '#src/types/memberId.ts';
 import { addressArgument, wholeNumber } from '../../arguments.ts';
 import { Client, defaultRpc } from '../../client.ts';
@@ -197,6 +197,35 @@ function rightsOf(text: string): bigint {
     rights |= right;
   }
   return rights;
+}
+
+type BindOptions = SessionOptions & { id: string; code: string; account: string };
+
+export function bindChannelCommand(): Command {
+  return signing(new Command('bind-channel'))
+    .description('say what a rail calls a merchant, and which account there it credits')
+    .argument('<channel>', 'what the rail is called on the chain')
+    .requiredOption('--id <merchant>', 'which merchant')
+    .requiredOption('--code <text>', 'the merchant’s number at the rail, up to 32 bytes')
+    .requiredOption('--account <text>', 'the account that is credited; only its hash is told')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ mpbp merchant bind-channel CARD --id shop --code 4711 \\\n' +
+        '      --account DE89370400440532013000 --keystore devnet/wallets/member-1\n\n' +
+        'The results of the rail name the account by the same hash: keccak-256 of its text, or\n' +
+        '0x and 64 digits where you two have agreed on a hash of your own.',
+    )
+    .action(async (text: string, options: BindOptions) => {
+      const { account } = options;
+      const channelId = idOf(text, 'channel');
+      const wanted = [idOf(options.id, '--id'), channelId, idOf(options.code, '--code')];
+      const credited = parseHash(account) ?? keccakHash(utf8(account));
+      const session = await openSales(options);
+      await session.send(merchantRegistry, 'bindChannel', [...wanted, credited]);
+      const [shop, rail] = [options.id, text].map((name) => printable(name));
+      session.report.say(`${shop} takes payments over ${rail}`, { channelId });
+      session.report.end();
+    });
 }
 
 const STATUSES = ['unknown', 'active', 'suspended', 'closed'];

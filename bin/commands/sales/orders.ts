@@ -1,189 +1,31 @@
+/** What becomes of an order that its merchant has asked for. */
 import { randomBytes } from 'node:crypto';
 import { Command } from 'commander';
-import { renderUnicodeCompact } from 'uqr';
 import { PAYMENT_ORDERS } from '#src/ledger/payments/addresses.ts';
-import { TOKEN_CHANNEL } from '#src/ledger/payments/orders/channelStore.ts';
 import { paymentOrders } from '#src/ledger/payments/orders/paymentOrders.ts';
-import { bytesToUint, fromHex, utf8 } from '#src/lib/bytes.ts';
+import { fromHex, utf8 } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
-import { formatAddress, parseAddress, ZERO_ADDRESS } from '#src/types/address.ts';
-import { type Hash, hashFromBytes, keccakHash, parseHash } from '#src/types/hash.ts';
+import { formatAddress } from '#src/types/address.ts';
+import { type Hash, hashFromBytes, keccakHash } from '#src/types/hash.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
-import { addressArgument } from '../../arguments.ts';
+import { wholeNumber } from '../../arguments.ts';
 import { Client, defaultRpc } from '../../client.ts';
-import { makeOutput, printable, table } from '../../output.ts';
+import { makeOutput, printable } from '../../output.ts';
 import { confirm } from '../../secrets.ts';
-import { findCurrency } from '../currency/tokens.ts';
 import { type Session, type SessionOptions, signing } from '../membership/session.ts';
+import {
+  amountIn,
+  describe,
+  needChain,
+  nowOf,
+  type Order,
+  orderArgument,
+  railOf,
+  readOrder,
+  shopOf,
+} from './orderFacts.ts';
 import { type Field, signDocument } from './signing.ts';
-import { idOf, money, openSales, saleAmount, secondsArgument, textOf } from './words.ts';
-
-const TERMS: readonly Field[] = [
-  ['bytes32', 'merchantId'],
-  ['bytes32', 'orderRef'],
-  ['address', 'token'],
-  ['uint256', 'amount'],
-  ['address', 'payer'],
-  ['bytes32', 'channelId'],
-  ['uint8', 'captureMode'],
-  ['uint48', 'payBy'],
-  ['uint48', 'captureBy'],
-  ['uint48', 'refundBy'],
-  ['uint16', 'maxFeeBps'],
-  ['bytes32', 'metadataHash'],
-  ['uint256', 'salt'],
-];
-const lookMs = 500;
-
-/** As `mpbp_getOrder` gives it. */
-type Order = {
-  orderId: Hash;
-  state: string;
-  merchant: { merchantId: Hash; displayName: string };
-  orderRef: Hash;
-  token: string;
-  amount: string;
-  captureMode: string;
-  payBy: string;
-  captureBy: string;
-  refundBy: string;
-  payer: string | null;
-  settlementAccount: string;
-  authorized: string;
-  captured: string;
-  refunded: string;
-};
-
-// --- asking for a payment ------------------------------------------------------------------------
-
-type CreateOptions = SessionOptions & {
-  merchant: string;
-  amount: string;
-  token: string;
-  ref?: string;
-  payer?: string;
-  captureLater: boolean;
-  payWithin: string;
-  captureWithin: string;
-  refundWithin: string;
-  maxFee: string;
-  note?: string;
-  wait: boolean;
-  qr: boolean;
-};
-
-export function createCommand(): Command {
-  return signing(new Command('create'))
-    .description('ask for a payment: prints a link and a QR code for whoever is to pay')
-    .requiredOption('--merchant <id>', 'who sells')
-    .requiredOption('--amount <amount>', 'such as 12.50')
-    .requiredOption('--token <token>', 'such as EUR, or its address')
-    .option('--ref <text>', 'your number of it, once each; made up if left out')
-    .option('--payer <address>', 'only this account may pay')
-    .option('--capture-later', 'hold the money at the payer until you capture it', false)
-    .option('--pay-within <time>', 'like 90s, 15m, 2h or 30d', '1h')
-    .option('--capture-within <time>', 'from now', '7d')
-    .option('--refund-within <time>', 'from now', '180d')
-    .option('--max-fee <percent>', 'fees may take at most this', '5')
-    .option('--note <text>', 'what is sold; only its hash is told')
-    .option('--wait', 'stay until it is paid, or cannot be any more', false)
-    .option('--no-qr', 'the link alone')
-    .addHelpText(
-      'after',
-      '\nExample:\n  $ mpbp order create --merchant shop --amount 12.50 --token EUR --wait\n\n' +
-        'Paid with: mpbp order pay LINK. With --wait the exit code is 0 once it is paid, and 65\n' +
-        'where it was cancelled or its time is over.',
-    )
-    .action(create);
-}
-
-async function create(options: CreateOptions): Promise<void> {
-  const session = await openSales(options);
-  const { client, report } = session;
-  const { address: token } = await findCurrency(client, options.token);
-  const terms = await termsOf(client, token, options);
-  const chainId = Number(BigInt(await client.call<string>('eth_chainId')));
-  const domain = { name: 'MPBP PaymentOrders', chainId, verifyingContract: PAYMENT_ORDERS };
-  const message = Object.fromEntries(
-    Object.entries(terms).map(([key, value]) => [key, String(value)]),
-  );
-  const document = { domain, primaryType: 'OrderTerms', fields: TERMS, message };
-  const { digest, signature } = await signDocument(document, options);
-  const id = hashFromBytes(digest);
-  await session.send(paymentOrders, 'createOrder', [terms, fromHex(signature)]);
-  const link = linkOf(id, chainId);
-  const ref = textOf(terms.orderRef);
-  const data = { orderId: id, link, orderRef: ref };
-  report.say(`order ${printable(ref)}: ${money(terms.amount, token)}`, data);
-  report.say(link);
-  if (options.qr && !options.json) report.say(renderUnicodeCompact(link, { border: 2 }));
-  if (options.wait) await untilPaid(session, id);
-  report.end();
-}
-
-async function termsOf(client: Client, token: string, options: CreateOptions) {
-  const { timestamp } = await client.call<{ timestamp: string }>(
-    ...(['eth_getBlockByNumber', 'latest', false] as const),
-  );
-  // A chain that was idle has an old newest block: the order's clock begins with the next one.
-  const now = BigInt(Math.max(Number(BigInt(timestamp)), Math.floor(Date.now() / 1_000)));
-  const within = (text: string, what: string) => now + secondsArgument(text, what);
-  const ref = options.ref ?? `order ${randomBytes(6).toString('hex')}`;
-  const captureMode = options.captureLater ? 1n : 0n;
-  const payBy = within(options.payWithin, '--pay-within');
-  const latest = (time: bigint, other: bigint) => (time > other ? time : other);
-  const captureBy = latest(within(options.captureWithin, '--capture-within'), payBy);
-  const refundBy = latest(within(options.refundWithin, '--refund-within'), captureBy);
-  return {
-    merchantId: idOf(options.merchant, '--merchant'),
-    orderRef: idOf(ref, '--ref'),
-    token,
-    amount: saleAmount(options.amount, '--amount'),
-    payer: options.payer === undefined ? ZERO_ADDRESS : addressArgument(options.payer, '--payer'),
-    channelId: TOKEN_CHANNEL,
-    ...{ captureMode, payBy, captureBy, refundBy },
-    maxFeeBps: bpsArgument(options.maxFee),
-    metadataHash: options.note === undefined ? ZERO_HASH : keccakHash(utf8(options.note)),
-    salt: bytesToUint(randomBytes(32)),
-  };
-}
-
-function bpsArgument(text: string): bigint {
-  const parts = /^(\d{1,3})(?:\.(\d{1,2}))?$/.exec(text);
-  const [, whole = '', part = ''] = parts ?? [];
-  const bps = parts === null ? -1n : BigInt(whole + part.padEnd(2, '0'));
-  if (bps >= 0n && bps <= 10_000n) return bps;
-  throw new UserError(EXIT.usage, `--max-fee should be a percentage such as 1.5, not "${text}"`);
-}
-
-/** EIP-681: the call that pays it. */
-function linkOf(id: Hash, chainId: number): string {
-  return `ethereum:${formatAddress(PAYMENT_ORDERS)}@${chainId}/pay?bytes32=${id}`;
-}
-
-const PAID = new Set(['AUTHORIZED', 'SETTLED']);
-const OPEN = new Set(['REQUESTED', 'ROUTED']);
-
-async function untilPaid({ client, report }: Session, id: Hash): Promise<void> {
-  for (;;) {
-    const order = await readOrder(client, id);
-    if (PAID.has(order.state)) {
-      const whom = order.payer === null ? '' : ` by ${order.payer}`;
-      report.say(`paid${whom}: ${order.state}`, { state: order.state, payer: order.payer });
-      return;
-    }
-    const isOver = BigInt(order.payBy) <= BigInt(Math.floor(Date.now() / 1_000));
-    if (!OPEN.has(order.state) || isOver) {
-      const why = isOver ? 'its time to be paid is over' : `it is ${order.state}`;
-      report.say(`not paid: ${why}`, { state: order.state });
-      process.exitCode = EXIT.badData;
-      return;
-    }
-    await new Promise((resolve) => setTimeout(resolve, lookMs));
-  }
-}
-
-// --- what becomes of it --------------------------------------------------------------------------
+import { idOf, openSales, saleAmount, secondsArgument, textOf } from './words.ts';
 
 export function showOrderCommand(): Command {
   return new Command('show')
@@ -216,6 +58,101 @@ export function payOrderCommand(): Command {
   }).option('--yes', 'do not ask before paying', false);
 }
 
+const CONSENT: readonly Field[] = [
+  ['bytes32', 'orderId'],
+  ['address', 'payer'],
+  ['address', 'token'],
+  ['uint256', 'amount'],
+  ['bytes32', 'channelId'],
+  ['uint48', 'validBefore'],
+];
+
+type ConsentOptions = { within: string };
+
+/** The payer's signature, which it brings here itself. */
+export function consentCommand(): Command {
+  return onOrder<ConsentOptions>(
+    'consent',
+    'let a rail take the money for an order',
+    'recordConsent',
+    {
+      example: 'mpbp order consent 0x…',
+      agrees: (order) => [
+        `let   ${overWhat(order)} take ${amountIn(order, order.amount)} from you`,
+        `for   ${shopOf(order)}, ${printable(textOf(order.orderRef))}`,
+      ],
+      values: signConsent,
+      says: (order) =>
+        `${overWhat(order)} may take ${amountIn(order, order.amount)}: ${order.state}`,
+    },
+  )
+    .option('--within <time>', 'how long your word is good, like 90s, 15m, 2h or 30d', '1h')
+    .option('--yes', 'do not ask before signing', false);
+}
+
+async function signConsent(
+  { orderId, token, amount, routedChannelId }: Order,
+  options: SessionOptions & ConsentOptions,
+  { client, wallet }: Session,
+): Promise<readonly unknown[]> {
+  const validBefore = (await nowOf(client)) + secondsArgument(options.within, '--within');
+  const channelId = routedChannelId ?? ZERO_HASH;
+  const consent = {
+    ...{ orderId, payer: wallet.address, token: token.toLowerCase(), channelId },
+    ...{ amount: BigInt(amount), validBefore },
+  };
+  const chainId = Number(BigInt(await client.call<string>('eth_chainId')));
+  const domain = { name: 'MPBP PaymentOrders', chainId, verifyingContract: PAYMENT_ORDERS };
+  const message = {
+    ...{ ...consent, payer: formatAddress(wallet.address), token },
+    ...{ amount: `${consent.amount}`, validBefore: `${validBefore}` },
+  };
+  const document = { domain, primaryType: 'PaymentConsent', fields: CONSENT, message };
+  const { signature } = await signDocument(document, options);
+  return [consent, fromHex(signature)];
+}
+
+function overWhat(order: Order): string {
+  const rail = railOf(order);
+  return rail === null ? 'no rail' : printable(textOf(rail));
+}
+
+export function routeCommand(): Command {
+  return onOrder<{ channel?: string; rules?: string }>(
+    'route',
+    'send an order that you have screened to its channel (the acquirer)',
+    'routeOrder',
+    {
+      example: 'mpbp order route 0x… --channel CARD --keystore devnet/wallets/member-1',
+      values: ({ orderId, channelId }, { channel, rules }) => {
+        const to = channel === undefined ? channelId : idOf(channel, '--channel');
+        return [orderId, to, rules === undefined ? ZERO_HASH : keccakHash(utf8(rules))];
+      },
+      says: (order) =>
+        `${order.state} over ${printable(textOf(order.routedChannelId ?? ZERO_HASH))}`,
+    },
+  )
+    .option('--channel <id>', 'which, or TOKEN; left out: the one that the merchant named')
+    .option('--rules <text>', 'what it was screened by; only its hash is told');
+}
+
+export function rejectCommand(): Command {
+  return onOrder<{ code: number; reason?: string }>(
+    'reject',
+    'refuse an order that is not paid (the acquirer)',
+    'rejectOrder',
+    {
+      example: 'mpbp order reject 0x… --code 7 --reason "no gambling"',
+      values: ({ orderId }, { code, reason }) => [
+        ...[orderId, BigInt(code), reason === undefined ? ZERO_HASH : keccakHash(utf8(reason))],
+      ],
+      says: ({ state }) => state,
+    },
+  )
+    .option('--code <n>', 'your reason as a number', wholeNumber(0, 65_535), 0)
+    .option('--reason <text>', 'and in words; only their hash is told');
+}
+
 export function captureCommand(): Command {
   return onOrderAmount('capture', 'take what is held, all of it or a part', {
     example: 'mpbp order capture 0x… 7.50',
@@ -243,10 +180,15 @@ export function voidCommand(): Command {
 }
 
 export function cancelCommand(): Command {
-  return onOrder('cancel', 'withdraw an order that is not paid', 'cancel', {
-    example: 'mpbp order cancel 0x…',
-    says: ({ state }) => state,
-  });
+  return onOrder(
+    'cancel',
+    'withdraw an order that is not paid, or what you consented to',
+    'cancel',
+    {
+      example: 'mpbp order cancel 0x…',
+      says: ({ state }) => state,
+    },
+  );
 }
 
 export function reclaimCommand(): Command {
@@ -263,26 +205,36 @@ export function expireCommand(): Command {
   });
 }
 
-type Told = {
+type Told<O> = {
   readonly example: string;
+  /** What the call takes; the order's id where it is left out. */
+  readonly values?: (order: Order, options: SessionOptions & O, session: Session) => Values;
   readonly says: (order: Order) => string;
   /** What is shown before; on a terminal somebody has to say yes. */
   readonly agrees?: (order: Order) => readonly string[];
 };
 
-function onOrder(name: string, what: string, method: string, told: Told): Command {
-  const { example, says, agrees } = told;
+type Values = readonly unknown[] | Promise<readonly unknown[]>;
+
+function onOrder<O extends object>(
+  name: string,
+  what: string,
+  method: string,
+  told: Told<O>,
+): Command {
+  const { example, says, agrees, values = ({ orderId }) => [orderId] } = told;
   return signing(new Command(name))
     .description(what)
     .argument('<order>', 'id or link')
     .addHelpText('after', `\nExample:\n  $ ${example}`)
-    .action(async (text: string, options: SessionOptions & { yes?: boolean }) => {
+    .action(async (text: string, options: SessionOptions & O & { yes?: boolean }) => {
       const id = orderArgument(text);
       const session = await openSales(options);
       await needChain(session.client, text);
       const before = await readOrder(session.client, id);
       if (agrees !== undefined) await ask(agrees(before), options.yes === true);
-      const receipt = await session.send(paymentOrders, method, [id]);
+      const wanted = await values(before, options, session);
+      const receipt = await session.send(paymentOrders, method, wanted);
       const order = await readOrder(session.client, id);
       session.report.say(says(order), { ...order, transactionHash: receipt.transactionHash });
       session.report.end();
@@ -292,7 +244,7 @@ function onOrder(name: string, what: string, method: string, told: Told): Comman
 async function ask(lines: readonly string[], isAgreed: boolean): Promise<void> {
   process.stderr.write(`${lines.join('\n')}\n`);
   if (isAgreed || !process.stdin.isTTY) return;
-  if (!(await confirm('pay this?'))) throw new UserError(EXIT.usage, 'not paid');
+  if (!(await confirm('is this right?'))) throw new UserError(EXIT.usage, 'nothing was done');
 }
 
 type Amounts = {
@@ -321,61 +273,4 @@ function onOrderAmount(name: string, what: string, wanted: Amounts): Command {
       session.report.say(wanted.says(order, amount), data);
       session.report.end();
     });
-}
-
-const LINK = /^ethereum:(0x[0-9a-fA-F]{40})@([1-9]\d{0,15})\/pay\?bytes32=(0x[0-9a-f]{64})$/;
-
-/** A link has to be for this contract: another one could ask for anything. */
-function orderArgument(text: string): Hash {
-  const link = LINK.exec(text);
-  const id = parseHash(link?.[3] ?? text);
-  const to = link === null ? null : parseAddress(link[1] ?? '');
-  const isOurs = to === null || (to.ok && to.value === PAYMENT_ORDERS);
-  if (id !== null && isOurs) return id;
-  throw new UserError(EXIT.usage, 'the order should be its id (0x and 64 digits) or its link');
-}
-
-async function needChain(client: Client, text: string): Promise<void> {
-  const wanted = LINK.exec(text)?.[2];
-  if (wanted === undefined) return;
-  const chainId = BigInt(await client.call<string>('eth_chainId'));
-  if (chainId === BigInt(wanted)) return;
-  const where = `chain ${wanted}, and ${client.url} is of chain ${chainId}`;
-  throw new UserError(EXIT.badData, `the link is for ${where} [LINK_CHAIN]`);
-}
-
-async function readOrder(client: Client, id: Hash): Promise<Order> {
-  const order = await client.call<Order | null>('mpbp_getOrder', id);
-  if (order === null) throw new UserError(EXIT.badData, `there is no order ${id} on ${client.url}`);
-  return order;
-}
-
-function amountIn({ token }: Order, amount: bigint | string): string {
-  const parsed = parseAddress(token);
-  return parsed.ok ? money(BigInt(amount), parsed.value) : `${amount}`;
-}
-
-function shopOf({ merchant }: Order): string {
-  return printable(merchant.displayName);
-}
-
-function describe(order: Order): string {
-  const time = (quantity: string) =>
-    new Date(Number(BigInt(quantity)) * 1_000).toISOString().replace('T', ' ').slice(0, 19);
-  return table([
-    ['order', printable(textOf(order.orderRef))],
-    ['state', order.state],
-    ['merchant', `${shopOf(order)} (${printable(textOf(order.merchant.merchantId))})`],
-    ['amount', amountIn(order, order.amount)],
-    ['taken', order.captureMode === 'charge' ? 'at once' : 'when it is captured'],
-    ['authorized', amountIn(order, order.authorized)],
-    ['captured', amountIn(order, order.captured)],
-    ['refunded', amountIn(order, order.refunded)],
-    ['payer', order.payer ?? 'nobody yet'],
-    ['money goes to', order.settlementAccount],
-    ['pay by', time(order.payBy)],
-    ['capture by', time(order.captureBy)],
-    ['refund by', time(order.refundBy)],
-    ['id', order.orderId],
-  ]);
 }

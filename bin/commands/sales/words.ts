@@ -51,8 +51,33 @@ export function money(amount: bigint, token: Address): string {
   return `${formatTokenAmount(amount)} ${currencyOf(token)}`;
 }
 
+/** Of channels, which merchants and orders have to do with, too. */
+const ofChannels: Sentences = {
+  UnknownChannel: (id) => `there is no channel ${spell(id)} [UnknownChannel]`,
+  ChannelClosed: (id) => `channel ${spell(id)} is closed, for good [ChannelClosed]`,
+};
+
+/** What ChannelRegistry refuses. */
+export const channelSentences: Sentences = {
+  ...ofChannels,
+  NotAuthorized: (who) =>
+    `${who} has not the right to do this: it needs an account of the channel's member with the ` +
+    'role channel, and for a heartbeat the connection itself [NotAuthorized]',
+  ChannelExists: (id) => `there is a channel ${spell(id)} already [ChannelExists]`,
+  InvalidChannel: (id, what) => `channel ${spell(id)}: the ${what} cannot be [InvalidChannel]`,
+  InvalidAccount: (who) =>
+    `${who} cannot be this: a connection is an account of a member with the role connection, ` +
+    'and result key and connection are two [InvalidAccount]',
+  ConnectionTaken: (who, id) => `${who} works for channel ${spell(id)} [ConnectionTaken]`,
+  InvalidSignature: (who) =>
+    `${who} has not signed for this channel, or for an earlier change of its key ` +
+    '[InvalidSignature]',
+  BlockToCome: (seen, height) => `block ${seen} is still to come (now ${height}) [BlockToCome]`,
+};
+
 /** What the contracts refuse, for people; the name of the error is there for programs. */
 export const sentences: Sentences = {
+  ...ofChannels,
   NotAuthorized: (who) => `${who} has not the right to do this [NotAuthorized]`,
   InvalidSignature: (who) =>
     `the signature is not by a key that may sign this (${who}) [InvalidSignature]`,
@@ -69,6 +94,17 @@ export const sentences: Sentences = {
   AmountAboveRest: (_, __, rest) =>
     `at most ${formatTokenAmount(rest as bigint)} are left [AmountAboveRest]`,
   PayerNotAllowed: (who) => `the merchant asks somebody else, not ${who} [PayerNotAllowed]`,
+  ChannelCodeTaken: (_, code, id) =>
+    `the rail calls merchant ${spell(id)} "${spell(code)}" already [ChannelCodeTaken]`,
+  ChannelNotActive: (id) => `channel ${spell(id)} takes no orders now [ChannelNotActive]`,
+  ChannelNotBound: (id, channel) =>
+    `channel ${spell(channel)} does not know merchant ${spell(id)}: mpbp merchant bind-channel ` +
+    '[ChannelNotBound]',
+  WrongChannel: (_, id) =>
+    `the order is for channel ${spell(id)}: this cannot be done with it [WrongChannel]`,
+  ConsentMismatch: (_, what) => `the ${what} is not the order's [ConsentMismatch]`,
+  AuthorizationExpired: (end) =>
+    `the consent was good until ${timeOf(Number(end))} [AuthorizationExpired]`,
   FeesAboveLimit: (_, fees, limit) => {
     const [take, may] = [fees, limit].map((one) => formatTokenAmount(one as bigint));
     return `fees would take ${take}, and at most ${may} are signed for [FeesAboveLimit]`;
@@ -100,7 +136,11 @@ export function secondsArgument(text: string, what: string): bigint {
 
 /** A session whose refusals are about merchants and orders. */
 export async function openSales(options: SessionOptions): Promise<Session> {
+  return openSession(options, sentences);
+}
+
+export async function openSession(options: SessionOptions, own: Sentences): Promise<Session> {
   const session = await Session.open(options);
-  session.sentences = sentences;
+  session.sentences = own;
   return session;
 }
