@@ -67,15 +67,15 @@ export function standingOf(
   return { memberId, roles: isActive ? roles & member.roles.get(state) : 0n };
 }
 
-/** Whether this account may now do what this member does in this role. */
-export function actsIn(
+/** An account of this member that may act for it in this role. */
+export function isOperatorOf(
   state: StateReader,
   account: Address,
   memberId: Hash,
   role: bigint,
 ): boolean {
   const standing = standingOf(state, account);
-  return standing.memberId === memberId && (standing.roles & role) !== 0n;
+  return memberId !== ZERO_HASH && standing.memberId === memberId && (standing.roles & role) !== 0n;
 }
 
 export function isVoter({ roles }: { readonly roles: bigint }): boolean {

@@ -9,7 +9,7 @@ import { ZERO_HASH } from '#src/types/vote.ts';
 import type { StateReader } from '../../state/reader.ts';
 import { CHANNEL_REGISTRY } from '../addresses.ts';
 import { type Call, defineContract } from '../contract.ts';
-import { actsIn, ROLE, standingOf } from '../memberStore.ts';
+import { isOperatorOf, ROLE, standingOf } from '../memberStore.ts';
 import { digest, RECOVERY_GAS, signerOf, structHash, typeHash } from '../tokens/signatures.ts';
 import { channelAbi, fail, log } from './channelAbi.ts';
 import { CHANNEL, channelHead, channels, isConnectionOf, TOKEN_CHANNEL } from './channelStore.ts';
@@ -147,7 +147,7 @@ function needOwnChannel(call: Call, channelId: Hash) {
 }
 
 function needOperator({ state, sender }: Call, memberId: Hash): void {
-  if (!actsIn(state, sender, memberId, ROLE.channel)) throw fail('NotAuthorized', sender);
+  if (!isOperatorOf(state, sender, memberId, ROLE.channel)) throw fail('NotAuthorized', sender);
 }
 
 function needResultKey(key: Address, connection: Address): void {

@@ -15,7 +15,7 @@ import { type Hash, hashToBytes, keccakHash } from '#src/types/hash.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
 import { MERCHANT_REGISTRY } from '../addresses.ts';
 import { type Call, defineContract } from '../contract.ts';
-import { actsIn, isConduit, ROLE } from '../memberStore.ts';
+import { isConduit, isOperatorOf, ROLE } from '../memberStore.ts';
 import { policyExists } from '../tokens/policyStore.ts';
 import {
   digest,
@@ -275,7 +275,7 @@ function needMerchant({ state }: { state: Parameters<typeof merchantHead>[0] }, 
 }
 
 function needAccess({ state, sender }: Call, memberId: Hash): void {
-  if (!actsIn(state, sender, memberId, ROLE.access)) throw fail('NotAuthorized', sender);
+  if (!isOperatorOf(state, sender, memberId, ROLE.access)) throw fail('NotAuthorized', sender);
 }
 
 /** Nobody between payer and merchant can be the merchant (R3). */

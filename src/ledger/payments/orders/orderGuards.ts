@@ -2,7 +2,7 @@
 import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { Call, View } from '../contract.ts';
-import { actsIn, ROLE } from '../memberStore.ts';
+import { isOperatorOf, ROLE } from '../memberStore.ts';
 import { isAllowed } from '../tokens/policyStore.ts';
 import { pausedSeconds, tokenAt } from '../tokens/tokenStore.ts';
 import { TOKEN_CHANNEL } from './channelStore.ts';
@@ -36,7 +36,7 @@ export function needExternal(call: Call, id: Hash, ...wanted: readonly bigint[])
 export function needAcquirer({ state, sender }: Call, record: OrderRecord) {
   const merchantId = record.merchantId.get(state);
   const acquirerId = merchants.merchants(merchantId).acquirerId.get(state);
-  if (!actsIn(state, sender, acquirerId, ROLE.access)) throw fail('NotAuthorized', sender);
+  if (!isOperatorOf(state, sender, acquirerId, ROLE.access)) throw fail('NotAuthorized', sender);
   return { merchantId, acquirerId };
 }
 
