@@ -38,6 +38,8 @@ const CURRENCIES = [
 ] as const;
 /** In millionths: a million of each. */
 const TOKENS = '1000000000000';
+/** A transfer, of some 50,000 gas, costs a thousandth of a currency's unit. */
+const TOKEN_PER_GAS_E18 = '20000000000000000';
 /** Of the wallets, whose words are no secret. */
 const WALLET_PASSWORD = 'devnet';
 const readyTimeoutMs = 60_000;
@@ -161,6 +163,7 @@ async function create(dir: string, options: Options): Promise<Mark> {
       alloc,
       currencies: CURRENCIES.map(([currency, name]) => ({
         ...{ currency, name, symbol: currency, issuer: ISSUER },
+        tokenPerGasE18: TOKEN_PER_GAS_E18,
         alloc: Object.fromEntries(fundedAddresses().map((address) => [address, TOKENS])),
       })),
     },

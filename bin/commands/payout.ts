@@ -6,17 +6,11 @@ import { utf8 } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { formatAddress } from '#src/types/address.ts';
 import { type Hash, keccakHash } from '#src/types/hash.ts';
-import { asWei, formatAmount } from '#src/types/units.ts';
+
 import { makeOutput } from '../output.ts';
 import { Progress } from '../progress.ts';
-import {
-  ask,
-  feeOf,
-  type MovingOptions,
-  moveMoney,
-  moving,
-  prepareAll,
-} from './currency/moving.ts';
+import { ask, type MovingOptions, moveMoney, moving, prepareAll } from './currency/moving.ts';
+import { feesOf, spellFees } from './currency/paidFees.ts';
 import { type Line, type PayoutFile, parsePayouts } from './currency/payoutFile.ts';
 import {
   type AmountOptions,
@@ -31,6 +25,7 @@ import {
 import { itemWords } from './currency/words.ts';
 import { findEvents, view } from './membership/contract.ts';
 import { Session, signing } from './membership/session.ts';
+import type { Receipt } from './transact.ts';
 
 type Options = MovingOptions &
   AmountOptions & {
@@ -87,7 +82,7 @@ async function pay(options: Options): Promise<void> {
   const count = open.reduce((all, part) => all + part.lines.length, 0);
   const progress = new Progress('{stage} [{bar}] {value}/{total} payments');
   const tell = (parts: number) => progress.at('checking', parts * payoutItemsMax, count);
-  const prepared = prepareAll(session, payouts, 'payoutBatch', values, options, tell);
+  const prepared = prepareAll(session, payouts, 'payoutBatch', values, options, { tell });
   const { calls, fee } = await prepared.finally(() => progress.stop());
   const skipped = lines.length - count;
   const about = [
@@ -106,7 +101,7 @@ type Done = {
   readonly paid: readonly Line[];
   readonly failed: readonly Failed[];
   readonly hashes: readonly string[];
-  readonly fee: bigint;
+  readonly fees: ReturnType<typeof feesOf>;
   readonly finalMs: number;
 };
 
@@ -116,18 +111,16 @@ async function sendAll(
   calls: Awaited<ReturnType<typeof prepareAll>>['calls'],
 ): Promise<Done> {
   const progress = new Progress('{stage} [{bar}] {value}/{total} payments');
-  const [paid, failed, hashes]: [Line[], Failed[], string[]] = [[], [], []];
+  const [paid, failed, receipts]: [Line[], Failed[], Receipt[]] = [[], [], []];
   const count = parts.reduce((all, { lines }) => all + lines.length, 0);
   const started = performance.now();
-  let fee = 0n;
   try {
     for (const [at, { lines }] of parts.entries()) {
       progress.at('paying', paid.length + failed.length, count);
       const call = calls[at];
       if (call === undefined) break;
       const { receipt } = await moveMoney(session, call);
-      hashes.push(receipt.transactionHash);
-      fee += feeOf(receipt);
+      receipts.push(receipt);
       for (const { item, ok, errorCode } of findEvents(receipt, payouts, 'BatchItem')) {
         const line = lines[Number(item)];
         if (line === undefined) continue;
@@ -140,7 +133,9 @@ async function sendAll(
   } finally {
     progress.stop();
   }
-  return { paid, failed, hashes, fee, finalMs: Math.round(performance.now() - started) };
+  const hashes = receipts.map(({ transactionHash }) => transactionHash);
+  const finalMs = Math.round(performance.now() - started);
+  return { paid, failed, hashes, fees: feesOf(receipts), finalMs };
 }
 
 function interrupted(error: unknown, paid: number, count: number): unknown {
@@ -216,7 +211,7 @@ function report(
   all: Done & { file: PayoutFile; currency: Currency; skipped: number; from: string },
   options: Options,
 ): void {
-  const { file, currency, skipped, from, paid, failed, hashes, fee, finalMs } = all;
+  const { file, currency, skipped, from, paid, failed, hashes, fees, finalMs } = all;
   const total = sum(paid);
   if (options.failed !== undefined) {
     const rows = [file.title ?? '', ...failed.map(({ line }) => line.text)];
@@ -233,7 +228,7 @@ function report(
     `paid ${shownAmount(total, currency)} in ${paid.length} ${plural(paid.length, 'payment')}` +
       (skipped > 0 ? `; ${skipped} were paid before` : ''),
     `final in ${finalMs} ms, ${hashes.length} ${plural(hashes.length, 'transaction')}, ` +
-      `fee ${formatAmount(asWei(fee))} MPB`,
+      spellFees(fees),
     ...hashes,
     ...failed.map(({ line, errorCode }) => {
       const what = `${formatAddress(line.to)} ${shownAmount(line.amount, currency)}`;
@@ -243,7 +238,7 @@ function report(
   const data = {
     ...{ token: currency.address, currency: currency.code, from, skipped },
     ...{ paid: paid.length, total: spellAmount(total, options), transactions: hashes },
-    ...{ fee: formatAmount(asWei(fee)), finalMs },
+    ...{ fees, finalMs },
     failed: failed.map(({ line, errorCode }) => ({
       ...{ line: line.line, to: line.to, amount: spellAmount(line.amount, options) },
       ...{ errorCode: Number(errorCode), reason: itemWords(errorCode) },

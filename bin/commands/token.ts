@@ -6,21 +6,15 @@ import { EXIT, UserError } from '#src/lib/failure.ts';
 import { type Address, formatAddress } from '#src/types/address.ts';
 import { keccakHash, parseHash } from '#src/types/hash.ts';
 import { memberIdOf } from '#src/types/memberId.ts';
-import { asWei, formatAmount } from '#src/types/units.ts';
+import { asWei } from '#src/types/units.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
 import { addressArgument, wholeNumber } from '../arguments.ts';
 import { Client, defaultRpc } from '../client.ts';
 import { defaultKeystore, listWallets } from '../keystoreFolder.ts';
 import { makeOutput, printable, table } from '../output.ts';
 import { memoWord, tokenMemoBytesMax } from './currency/memo.ts';
-import {
-  ask,
-  feeOf,
-  type MovingOptions,
-  moveMoney,
-  moving,
-  prepareAll,
-} from './currency/moving.ts';
+import { ask, type MovingOptions, moveMoney, moving, prepareAll } from './currency/moving.ts';
+import { feesOf, spellFees } from './currency/paidFees.ts';
 import {
   type AmountOptions,
   allCurrencies,
@@ -29,13 +23,15 @@ import {
   type Currency,
   contractOf,
   factory,
+  feeIn,
   findCurrency,
   moneyOf,
   shownAmount,
   spellAmount,
 } from './currency/tokens.ts';
-import { findEvent, view } from './membership/contract.ts';
-import { Session, type SessionOptions, signing } from './membership/session.ts';
+import { encodeCall, findEvent, view } from './membership/contract.ts';
+import { refusedInWords, Session, type SessionOptions, signing } from './membership/session.ts';
+import { prepare } from './transact.ts';
 
 type Asking = AmountOptions & { rpc: string; json: boolean };
 type Of = { token: string };
@@ -61,7 +57,7 @@ export function tokenCommand(): Command {
   moving(actingWithMemo(token.command('transfer')))
     .description('pay in a currency and wait until it is final')
     .argument('<to>', 'address of the payee')
-    .argument('<amount>', 'such as 12.50')
+    .argument('<amount>', 'such as 12.50; "all" is what is left after the fee')
     .addHelpText(
       'after',
       "\nExample:\n  $ mpbp token transfer 0x7099…79C8 12.50 --token EUR --memo 'no 7'",
@@ -197,14 +193,19 @@ async function transfer(
   options: MovingOptions & ActingWithMemo,
 ): Promise<void> {
   const to = addressArgument(toText, 'to');
-  const amount = amountOf(amountText, 'amount', options);
+  const wanted = amountText === 'all' ? null : amountOf(amountText, 'amount', options);
   const memo = memoOf(options);
   const session = await Session.open(options);
   const currency = await findCurrency(session.client, options.token);
-  const [name, values] =
-    memo === ZERO_HASH ? ['transfer', [to, amount]] : ['transferWithMemo', [to, amount, memo]];
+  const callOf = (sum: bigint) =>
+    memo === ZERO_HASH
+      ? ({ name: 'transfer', values: [to, sum] } as const)
+      : ({ name: 'transferWithMemo', values: [to, sum, memo] } as const);
+  const amount = wanted ?? (await mostOf(session, currency, callOf));
+  const { name, values } = callOf(amount);
   const { contract } = currency;
-  const { calls, fee } = await prepareAll(session, contract, name, [values], options);
+  const isExact = wanted === null;
+  const { calls, fee } = await prepareAll(session, contract, name, [values], options, { isExact });
   const about = [
     `pay   ${shownAmount(amount, currency)}`,
     `token ${formatAddress(currency.address)}, ${currency.name} of ${currency.issuer}`,
@@ -214,19 +215,44 @@ async function transfer(
   await ask(session, about, fee, options);
   for (const call of calls) {
     const { receipt, finalMs } = await moveMoney(session, call);
-    const paid = feeOf(receipt);
+    const fees = feesOf([receipt]);
     const text = [
       `paid ${shownAmount(amount, currency)} to ${formatAddress(to)}`,
-      `final in ${finalMs} ms, block ${BigInt(receipt.blockNumber)}, ` +
-        `fee ${formatAmount(asWei(paid))} MPB`,
+      `final in ${finalMs} ms, block ${BigInt(receipt.blockNumber)}, ${spellFees(fees)}`,
       receipt.transactionHash,
     ];
     const data = {
       ...{ token: currency.address, currency: currency.code, to, memo, finalMs },
-      ...{ amount: spellAmount(amount, options), fee: formatAmount(asWei(paid)) },
+      ...{ amount: spellAmount(amount, options), fees },
     };
     makeOutput(options.json).result({ ...receipt, ...data }, text.join('\n'));
   }
+}
+
+/** All that is not frozen but the fee: other digits are other data, and another price. */
+async function mostOf(
+  { client, wallet }: Session,
+  currency: Currency,
+  callOf: (sum: bigint) => { readonly name: string; readonly values: readonly unknown[] },
+): Promise<bigint> {
+  const { available, frozen } = await moneyOf(client, currency, wallet.address);
+  const all = available > frozen ? available - frozen : 0n;
+  let most = all;
+  for (let round = 0; round < 8; round++) {
+    const { name, values } = callOf(most);
+    const data = encodeCall(currency.contract, name, ...values);
+    const wanted = { to: currency.address, value: asWei(0n), data };
+    const fields = await refusedInWords(() => prepare(client, wallet.address, wanted, true));
+    const fee = (await feeIn(client, currency, fields.gasLimit)) ?? 0n;
+    if (most + fee <= all) return most;
+    if (fee >= all) break;
+    most = all - fee;
+  }
+  const has = shownAmount(all, currency);
+  throw new UserError(
+    EXIT.badData,
+    `${has} do not pay for a fee of their own [INSUFFICIENT_FUNDS]`,
+  );
 }
 
 function memoOf({ memo }: { memo?: string }) {

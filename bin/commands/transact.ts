@@ -37,11 +37,12 @@ export async function transact(
   return send(client, signer, await prepare(client, signer.address, wanted));
 }
 
-/** What is to be signed: its fee is at most `gasLimit * maxFeePerGas`. */
+/** What is to be signed: its fee is at most `gasLimit * maxFeePerGas`, or worth that. */
 export async function prepare(
   client: Client,
   address: Address,
   { to, value, data }: Wanted,
+  isExact = false,
 ): Promise<TransactionFields> {
   const call = { from: address, to, value: `0x${value.toString(16)}`, data: toHex(data) };
   const [chainId, nonce, gasPrice, gas] = await Promise.all([
@@ -56,7 +57,7 @@ export async function prepare(
     nonce: BigInt(nonce),
     maxFeePerGas: asWei(BigInt(gasPrice)),
     maxPriorityFeePerGas: asWei(0n),
-    gasLimit: asGas(roomFor(BigInt(gas), data)),
+    gasLimit: asGas(isExact ? BigInt(gas) : roomFor(BigInt(gas), data)),
     to,
     value,
     data,

@@ -5,6 +5,8 @@
 
 import type { Movement } from '#src/ledger/execute.ts';
 import { effectiveGasPrice } from '#src/ledger/gas.ts';
+import { FEE_MANAGER } from '#src/ledger/payments/addresses.ts';
+import { type OtherFee, otherFeeIn } from '#src/ledger/payments/fees/otherFee.ts';
 import { assert } from '#src/lib/failure.ts';
 import {
   type Address,
@@ -41,7 +43,10 @@ export type HistoryEntry = {
   readonly index: number;
   readonly kind: HistoryKind;
   readonly amount: Wei;
-  /** What this account paid for the transaction: nothing unless it sent it. */
+  /**
+   * What this account paid for the transaction, in what `amount` is in: nothing unless it sent it, or
+   * pays for whoever did.
+   */
   readonly fee: Wei;
   readonly counterparty: Address | null;
   readonly transactionHash: Hash | null;
@@ -76,7 +81,8 @@ export function changeOf({ kind, amount, fee }: HistoryEntry): bigint {
 
 /**
  * The entries of one block: two a transaction, two for each movement of coin that a contract made
- * by itself, and one for the proposer. `movements` are those of the outcome, in order.
+ * by itself, and one for the proposer; what currencies moved, and fees in them, which FeeManager has
+ * from one block in one entry each. `movements` are those of the outcome, in order.
  */
 export function historyOf(
   block: Block,
@@ -88,16 +94,20 @@ export function historyOf(
   const entries: HistoryEntry[] = [];
   let gasBefore = 0n;
   let next = 0;
-  let fees = 0n;
+  /** By token; null for the coin. */
+  const fees = new Map<Address | null, bigint>();
   for (const [index, transaction] of block.transactions.entries()) {
     const receipt = receipts[index];
     assert(receipt !== undefined, 'a receipt for each transaction');
     const { sender, value, hash, data, nonce } = transaction;
     const price = effectiveGasPrice(transaction, baseFeePerGas);
-    const fee = asWei((receipt.cumulativeGasUsed - gasBefore) * price);
+    const usual = (receipt.cumulativeGasUsed - gasBefore) * price;
     gasBefore = receipt.cumulativeGasUsed;
-    fees += fee;
-    const { succeeded } = receipt;
+    const { succeeded, logs } = receipt;
+    const other = otherFeeIn(logs);
+    const fee = asWei(other === null ? usual : 0n);
+    const { token: paidIn, amount: paid } = other ?? { token: null, amount: usual };
+    fees.set(paidIn, (fees.get(paidIn) ?? 0n) + paid);
     const to = transaction.to ?? (succeeded ? createAddress(sender, nonce) : null);
     const amount = succeeded ? value : asWei(0n);
     const isCall = transaction.to === null || isReservedAddress(transaction.to);
@@ -116,17 +126,52 @@ export function historyOf(
       entries.push({ ...moved, account: from, kind: 'sent', counterparty: taker });
       entries.push({ ...moved, account: taker, kind: 'received', counterparty: from });
     }
-    entries.push(...tokenEntries(receipt.logs, place));
+    const inTokens = tokenEntries(logs, place);
+    if (other !== null) takeFee(inTokens, other, place, sender);
+    entries.push(...inTokens);
   }
-  if (fees > 0n) entries.push(feesEntry(block, coinbase, asWei(fees)));
+  for (const [token, amount] of fees) {
+    const account = token === null ? coinbase : FEE_MANAGER;
+    if (amount > 0n) entries.push(feesEntry(block, account, asWei(amount), token));
+  }
   return entries;
 }
 
+type Place = Pick<
+  HistoryEntry,
+  'height' | 'index' | 'transactionHash' | 'timestampMs' | 'succeeded'
+>;
+
+/** With what its payer paid in the same currency, or alone where that is nothing. */
+function takeFee(
+  entries: HistoryEntry[],
+  { payer, isSponsored, token, amount }: OtherFee,
+  place: Place,
+  sender: Address,
+): void {
+  const fee = asWei(amount);
+  const at = entries.findIndex(
+    ({ account, kind, token: of }) => account === payer && of === token && kind !== 'received',
+  );
+  const paid = entries[at];
+  if (paid !== undefined && !isSponsored) entries[at] = { ...paid, fee };
+  else {
+    const counterparty = isSponsored ? sender : null;
+    entries.push({
+      ...EMPTY,
+      ...place,
+      account: payer,
+      kind: 'sent',
+      fee,
+      token,
+      counterparty,
+      amount: asWei(0n),
+    });
+  }
+}
+
 /** A payer sees what it paid for an order, or in a batch, as one; each receiver what it got. */
-function tokenEntries(
-  logs: readonly Log[],
-  place: Pick<HistoryEntry, 'height' | 'index' | 'transactionHash' | 'timestampMs' | 'succeeded'>,
-): HistoryEntry[] {
+function tokenEntries(logs: readonly Log[], place: Place): HistoryEntry[] {
   const movements = tokenMovementsIn(logs);
   if (movements.length === 0) return [];
   const none = { fee: asWei(0n) };
@@ -216,9 +261,14 @@ const EMPTY = {
 } as const;
 const NO_BYTES = EMPTY.memo;
 
-function feesEntry(block: Block, account: Address, amount: Wei): HistoryEntry {
+function feesEntry(
+  block: Block,
+  account: Address,
+  amount: Wei,
+  token: Address | null,
+): HistoryEntry {
   const { height, consensus } = block.header;
   const { timestampMs } = consensus;
   const index = block.transactions.length;
-  return { ...EMPTY, account, height, index, kind: 'fees', amount, timestampMs };
+  return { ...EMPTY, account, height, index, kind: 'fees', amount, timestampMs, token };
 }

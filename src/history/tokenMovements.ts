@@ -3,7 +3,8 @@
  * which order. A payer's movements of one currency for one order are one; so are those of a batch.
  */
 
-import { PAYMENT_ORDERS, PAYOUTS } from '#src/ledger/payments/addresses.ts';
+import { FEE_MANAGER, PAYMENT_ORDERS, PAYOUTS } from '#src/ledger/payments/addresses.ts';
+import { isFeeLog } from '#src/ledger/payments/fees/otherFee.ts';
 import { bytesToUint, utf8 } from '#src/lib/bytes.ts';
 import { type Address, isTokenAddress, ZERO_ADDRESS } from '#src/types/address.ts';
 import { type Hash, hashToBytes, keccakHash } from '#src/types/hash.ts';
@@ -36,12 +37,17 @@ type Open = { -readonly [K in keyof TokenMovement]: TokenMovement[K] };
 
 const NO_MEMO = new Uint8Array(0);
 
-/** In the order of the logs. */
+/** In the order of the logs; without fees for the transaction itself (`otherFeeIn`). */
 export function tokenMovementsIn(logs: readonly Log[]): readonly TokenMovement[] {
   const found: Open[] = [];
   /** What the log before has moved: a contract may move other money between an order's. */
   let moved: Open | null = null;
-  for (const { address, topics, data } of logs) {
+  for (const log of logs) {
+    const { address, topics, data } = log;
+    if (isFeeLog(log)) {
+      if (moved?.to === FEE_MANAGER) found.pop();
+      continue;
+    }
     const [event, first, second] = topics;
     const before: Open | null = moved;
     moved = null;

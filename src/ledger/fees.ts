@@ -11,7 +11,7 @@ import type { Log } from '#src/types/receipt.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asWei } from '#src/types/units.ts';
 import { effectiveGasPrice } from './gas.ts';
-import { FEE_MANAGER } from './payments/addresses.ts';
+import { COIN_ADDRESS, FEE_MANAGER } from './payments/addresses.ts';
 import { feeLog } from './payments/fees/feeManager.ts';
 import { fees } from './payments/fees/feeStore.ts';
 import { paidTokenOf } from './payments/fees/paidToken.ts';
@@ -135,6 +135,7 @@ function* otherSources(
   const { sender, data } = transaction;
   const { token: chosen, isSponsored } = fees.payers(sender).get(state);
   if (isSponsored) yield* sponsorOf(state, sender, data, { rules, timestampMs });
+  if (chosen === COIN_ADDRESS) return;
   const own = { payer: sender, sponsorship: null };
   if (chosen !== ZERO_ADDRESS) yield* tokenSource(state, { ...own, token: chosen }, rules);
   const paid = paidTokenOf(state, transaction);

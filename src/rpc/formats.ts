@@ -1,5 +1,6 @@
 /** Ethereum's JSON shapes (execution-apis), as strict clients re-serialise them to their hashes. */
 import { effectiveGasPrice } from '#src/ledger/gas.ts';
+import { otherFeeIn } from '#src/ledger/payments/fees/otherFee.ts';
 import { toHex } from '#src/lib/bytes.ts';
 import type { Block } from '#src/types/block.ts';
 import { createAddress } from '#src/types/createAddress.ts';
@@ -65,6 +66,9 @@ export function formatReceipt({ block, index }: Place, receipts: readonly Receip
   const { sender, to, hash, nonce, type } = transaction;
   const { header } = block;
   const before = receipts[index - 1]?.cumulativeGasUsed ?? 0n;
+  // What was taken from the sender's account for a unit of gas (execution-apis): coin, or nothing.
+  const isInCoin = otherFeeIn(receipt.logs) === null;
+  const price = isInCoin ? effectiveGasPrice(transaction, header.baseFeePerGas) : 0n;
   return {
     type: quantity(type),
     status: receipt.succeeded ? '0x1' : '0x0',
@@ -77,7 +81,7 @@ export function formatReceipt({ block, index }: Place, receipts: readonly Receip
     contractAddress: to === null && receipt.succeeded ? createAddress(sender, nonce) : null,
     gasUsed: quantity(receipt.cumulativeGasUsed - before),
     cumulativeGasUsed: quantity(receipt.cumulativeGasUsed),
-    effectiveGasPrice: quantity(effectiveGasPrice(transaction, header.baseFeePerGas)),
+    effectiveGasPrice: quantity(price),
     logs: receipt.logs.length === 0 ? [] : formatLogs({ block, index }, receipts),
     logsBloom: formatBloom(receipt.logsBloom),
   };

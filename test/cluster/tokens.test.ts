@@ -3,16 +3,21 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Contract, HDNodeWallet, JsonRpcProvider } from 'ethers';
 import {
+  type Abi,
   type BaseError,
   ContractFunctionRevertedError,
   erc20Abi,
+  getAddress,
   getContract,
   type Hex,
+  type LocalAccount,
+  parseEventLogs,
   parseSignature,
   parseUnits,
   toHex,
 } from 'viem';
-import { mnemonicToAccount } from 'viem/accounts';
+import { generatePrivateKey, mnemonicToAccount, privateKeyToAccount } from 'viem/accounts';
+import { feeManager } from '#src/ledger/payments/fees/feeManager.ts';
 import { genesisTokenAddress } from '#src/ledger/payments/founding.ts';
 import { tokenAbi } from '#src/ledger/payments/tokens/tokenAbi.ts';
 import { compile } from '../solidity.ts';
@@ -38,7 +43,7 @@ describe('currencies on four validators', { timeout: 300_000 }, () => {
   });
   after(() => net.destroy());
 
-  const clients = (index: number, account: Account) => {
+  const clients = (index: number, account: LocalAccount) => {
     const { client, wallet } = viemClients(net, index, account);
     const done = async (hash: Hex) => {
       const receipt = await client.waitForTransactionReceipt({ hash });
@@ -47,7 +52,7 @@ describe('currencies on four validators', { timeout: 300_000 }, () => {
     };
     return { wallet, client, done };
   };
-  const balance = (token: Hex, { address }: Account, index = 3) =>
+  const balance = (token: Hex, { address }: LocalAccount, index = 3) =>
     clients(index, alice).client.readContract({
       ...{ address: token, abi: erc20Abi, functionName: 'balanceOf', args: [address] },
     });
@@ -64,7 +69,12 @@ describe('currencies on four validators', { timeout: 300_000 }, () => {
     const supply = await token.read.totalSupply();
     assert.equal(supply, euros('10000000'));
     const receipt = await done(await token.write.transfer([bob.address, euros('12.34')]));
-    assert.equal(receipt.logs.length, 1);
+    // The money that was paid, and the fee, which is in euros, too.
+    const parties = parseEventLogs({ abi: erc20Abi, eventName: 'Transfer', logs: receipt.logs });
+    assert.deepEqual(
+      parties.map(({ args }) => args.to),
+      [bob.address, getAddress(feeManager.address)],
+    );
     await eventually('bob has it', async () => {
       return (await balance(euro, bob)) === euros('1000012.34');
     });
@@ -111,12 +121,44 @@ describe('currencies on four validators', { timeout: 300_000 }, () => {
       assert.equal(heard.length, 1);
       await (await asBob.getFunction('approve')(carol.address, 7n)).wait();
       const take = asCarol.getFunction('transferFrom');
-      await (await take(bob.address, carol.address, 7n)).wait();
-      assert.equal(await asCarol.getFunction('balanceOf')(carol.address), euros('1000000') + 12n);
+      const taken = await (await take(bob.address, carol.address, 7n)).wait();
+      const fee = BigInt(taken.logs.at(-1).data);
+      assert.ok(fee > 0n && fee < euros('0.01'), `${fee}`);
+      const owned = await asCarol.getFunction('balanceOf')(carol.address);
+      assert.equal(owned, euros('1000000') + 12n - fee);
       await assert.rejects(take(bob.address, carol.address, 1n), { code: 'CALL_EXCEPTION' });
     } finally {
       provider.destroy();
     }
+  });
+
+  it('who holds only euros pays the fee in euros, and sends all that is left', async () => {
+    const customer = privateKeyToAccount(generatePrivateKey());
+    const bank = clients(0, alice);
+    const pay = { address: euro, abi: erc20Abi, functionName: 'transfer' } as const;
+    const given = { ...pay, args: [customer.address, euros('5')] as const };
+    await bank.done(await bank.wallet.writeContract(given));
+    await eventually('has it', async () => (await balance(euro, customer)) === euros('5'));
+    const { client, wallet, done } = clients(1, customer);
+    const first = await wallet.writeContract({ ...pay, args: [bob.address, euros('2')] });
+    const { gasUsed, effectiveGasPrice } = await done(first);
+    const [rate] = (await client.readContract({
+      ...{ address: feeManager.address, abi: feeManager.abi as Abi },
+      ...{ functionName: 'feeRate', args: [euro] },
+    })) as [bigint, number];
+    const feeFor = (gas: bigint) => (gas * rate + 10n ** 18n - 1n) / 10n ** 18n;
+    const left = euros('3') - feeFor(gasUsed);
+    assert.equal(await balance(euro, customer, 1), left);
+    assert.equal(effectiveGasPrice, 0n, 'no coin was taken for it');
+    // As a wallet does: what it costs, then all but that.
+    const almost = { ...pay, args: [bob.address, left - euros('0.01')] as const };
+    const gas = await client.estimateContractGas({ ...almost, account: customer });
+    const all = { ...pay, args: [bob.address, left - feeFor(gas)] as const, gas };
+    await done(await wallet.writeContract(all));
+    assert.equal(await balance(euro, customer, 1), 0n);
+    assert.equal(await client.getBalance({ address: customer.address }), 0n);
+    const broke = wallet.writeContract({ ...pay, args: [bob.address, 0n], gas });
+    await assert.rejects(broke, /insufficient funds/);
   });
 
   it('a shop in Solidity takes a permit and the money in one transaction', async () => {
@@ -188,14 +230,14 @@ describe('currencies on four validators', { timeout: 300_000 }, () => {
   it('has a history by account that adds up to its balance', async () => {
     const url = net.ready.rpc[0] ?? '';
     for (const person of [alice, bob, carol]) {
-      type Entry = { token: Hex | null; kind: string; amount: Hex; memo: Hex };
+      type Entry = { token: Hex | null; kind: string; amount: Hex; fee: Hex; memo: Hex };
       const params = [person.address, null, 100];
       const { entries } = await rpc<{ entries: Entry[] }>(url, 'mpbp_getAccountHistory', params);
       for (const token of [euro, dollar]) {
         const own = entries.filter((entry) => entry.token === token);
-        const sum = own.reduce((total, { kind, amount }) => {
+        const sum = own.reduce((total, { kind, amount, fee }) => {
           const isIncome = kind === 'received' || kind === 'genesis';
-          return isIncome ? total + BigInt(amount) : total - BigInt(amount);
+          return isIncome ? total + BigInt(amount) : total - BigInt(amount) - BigInt(fee);
         }, 0n);
         assert.equal(sum, await balance(token, person, 0), `${person.address} ${token}`);
       }

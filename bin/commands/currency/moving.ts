@@ -21,14 +21,17 @@ export function moving(command: Command): Command {
 
 export type Prepared = { readonly calls: readonly TransactionFields[]; readonly fee: bigint };
 
-/** All of them, one after the other by nonce; refuses where one would revert or the fee is high. */
+/**
+ * All of them, one after the other by nonce; refuses where one would revert or the fee is high.
+ * `isExact`: with no more gas than it takes as things stand.
+ */
 export async function prepareAll(
   { client, wallet }: Session,
   contract: NativeContract,
   name: string,
   all: readonly (readonly unknown[])[],
   { feeMax }: MovingOptions,
-  tell: (done: number) => void = () => {},
+  { tell = () => {}, isExact = false }: { tell?(done: number): void; isExact?: boolean } = {},
 ): Promise<Prepared> {
   const calls: TransactionFields[] = [];
   let fee = 0n;
@@ -36,7 +39,7 @@ export async function prepareAll(
     tell(calls.length);
     const data = encodeCall(contract, name, ...values);
     const wanted = { to: contract.address, value: asWei(0n), data };
-    const fields = await refusedInWords(() => prepare(client, wallet.address, wanted));
+    const fields = await refusedInWords(() => prepare(client, wallet.address, wanted, isExact));
     calls.push({ ...fields, nonce: fields.nonce + BigInt(calls.length) });
     fee += fields.gasLimit * fields.maxFeePerGas;
   }
@@ -73,8 +76,4 @@ export async function moveMoney(
   if (sent.receipt.status === '0x1') return sent;
   const what = `${sent.receipt.transactionHash} was overtaken by another change: nothing moved`;
   throw new UserError(EXIT.badData, `${what} [REVERTED]`);
-}
-
-export function feeOf({ gasUsed, effectiveGasPrice }: Receipt): bigint {
-  return BigInt(gasUsed) * BigInt(effectiveGasPrice);
 }

@@ -1,6 +1,6 @@
 /** Currencies from outside: found by their letters or their address, and what is known of them. */
 import type { Command } from 'commander';
-import { TOKEN_FACTORY } from '#src/ledger/payments/addresses.ts';
+import { FEE_MANAGER, TOKEN_FACTORY } from '#src/ledger/payments/addresses.ts';
 import type { NativeContract } from '#src/ledger/payments/contract.ts';
 import { contractAt } from '#src/ledger/payments/contracts.ts';
 import { paymentTokenAt } from '#src/ledger/payments/tokens/paymentToken.ts';
@@ -25,6 +25,7 @@ export type Currency = {
 };
 
 export const factory = contractOf(TOKEN_FACTORY);
+const fees = contractOf(FEE_MANAGER);
 
 export function contractOf(address: Address): NativeContract {
   const contract = contractAt(address);
@@ -123,4 +124,11 @@ export function spellAmount(value: bigint, { baseUnits }: AmountOptions): string
 
 export function shownAmount(value: bigint, { code }: Pick<Currency, 'code'>): string {
   return `${formatTokenAmount(value)} ${code}`;
+}
+
+/** What so much gas costs in it, where the price is the network's own; null where it pays no fees. */
+export async function feeIn(client: Client, { address }: Currency, gas: bigint) {
+  const [rate] = await view(client, fees, 'feeRate', address);
+  const perGas = rate as bigint;
+  return perGas === 0n ? null : (gas * perGas + 10n ** 18n - 1n) / 10n ** 18n;
 }

@@ -20,7 +20,8 @@ import {
 import { asGas, asWei, type Height } from '#src/types/units.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
 import { intrinsicGas, workGas } from '../gas.ts';
-import { COIN_ADDRESS, transferLog } from '../payments/dispatch.ts';
+import { COIN_ADDRESS } from '../payments/addresses.ts';
+import { transferLog } from '../payments/dispatch.ts';
 import {
   type Applied,
   gasLimitFor,

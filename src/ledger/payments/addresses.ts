@@ -13,3 +13,6 @@ export const MERCHANT_REGISTRY = systemAddress('0020');
 export const CHANNEL_REGISTRY = systemAddress('0021');
 export const PAYMENT_ORDERS = systemAddress('0022');
 export const PAYOUTS = systemAddress('0024');
+
+/** ERC-7528: coin as if it were a token. */
+export const COIN_ADDRESS = `0x${'ee'.repeat(20)}` as Address;

@@ -11,6 +11,7 @@ import type { Log } from '#src/types/receipt.ts';
 import { asWei } from '#src/types/units.ts';
 import type { Overlay } from '../state/overlay.ts';
 import { AbiError } from './abi.ts';
+import { COIN_ADDRESS } from './addresses.ts';
 import {
   type BlockFacts,
   type Call,
@@ -37,8 +38,6 @@ export type Message = {
 /** Coin that a contract moved by itself, beside the value of the transaction. */
 export type Transfer = { readonly from: Address; readonly to: Address; readonly amount: bigint };
 
-/** ERC-7528: coin as if it were a token. */
-export const COIN_ADDRESS = `0x${'ee'.repeat(20)}` as Address;
 const TRANSFER = keccakHash(utf8('Transfer(address,address,uint256)'));
 
 /** As the event of ERC-20, for those who ask to be told so (`eth_simulateV1`). */

@@ -3,6 +3,7 @@
  * (docs/custom-jsonrpc.md of Otterscan). Its numbers come as JSON numbers or as QUANTITY.
  */
 import { effectiveGasPrice } from '#src/ledger/gas.ts';
+import { otherFeeIn } from '#src/ledger/payments/fees/otherFee.ts';
 import { EMPTY_CODE_HASH } from '#src/ledger/state/account.ts';
 import { assert } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
@@ -137,12 +138,16 @@ function blockDetails(backend: Backend, ref: BlockRef): unknown {
   };
 }
 
+/** In coin. */
 function feesOf({ header: { baseFeePerGas }, transactions }: Block, receipts: readonly Receipt[]) {
   let fees = 0n;
   let before = 0n;
   for (const [index, transaction] of transactions.entries()) {
-    const { cumulativeGasUsed = before } = receipts[index] ?? {};
-    fees += (cumulativeGasUsed - before) * effectiveGasPrice(transaction, baseFeePerGas);
+    const { cumulativeGasUsed = before, logs = [] } = receipts[index] ?? {};
+    const other = otherFeeIn(logs);
+    const usual = (cumulativeGasUsed - before) * effectiveGasPrice(transaction, baseFeePerGas);
+    if (other === null) fees += usual;
+    else if (other.token === null) fees += other.amount;
     before = cumulativeGasUsed;
   }
   return fees;

@@ -4,7 +4,7 @@ import { type Abi, encodeFunctionData, toFunctionSelector } from 'viem';
 import { assembleBlock, type BlockContext, executeBlock } from '#src/ledger/execute.ts';
 import { coverOf } from '#src/ledger/fees.ts';
 import { callGas } from '#src/ledger/gas.ts';
-import { FEE_MANAGER } from '#src/ledger/payments/addresses.ts';
+import { COIN_ADDRESS, FEE_MANAGER } from '#src/ledger/payments/addresses.ts';
 import { runMessage } from '#src/ledger/payments/dispatch.ts';
 import { feeManager } from '#src/ledger/payments/fees/feeManager.ts';
 import { payouts } from '#src/ledger/payments/payouts.ts';
@@ -26,7 +26,7 @@ import {
   type Wanted,
   zero32,
 } from './rig.ts';
-import { ann, bank, bea, none, ShopWorld, shop } from './shopWorld.ts';
+import { ann, bank, bea, none, ShopWorld, shop, till } from './shopWorld.ts';
 
 /** A fiftieth of a unit for a unit of gas, which costs a wei. */
 const RATE = 2n * 10n ** 16n;
@@ -213,6 +213,21 @@ describe('the currency of a fee', () => {
     world.ledger.nonces.set(ann.address, nonce + 1n);
     world.ok(ann, [feeManager, 'setUserToken', [ZERO_ADDRESS]]);
     assert.equal(feeOf(world.ok(ann, [world.euro, 'approve', [eve.address, 2n]])), null);
+    world.ok(ann, [feeManager, 'setUserToken', [COIN_ADDRESS]]);
+    assert.equal(feeOf(world.ok(ann, [world.euro, 'transfer', [eve.address, 2n]])), null);
+  });
+
+  it('is not what a merchant takes in', () => {
+    const world = new FeeWorld();
+    const id = world.create({ captureMode: 1n });
+    world.do(dave, 'pay', id);
+    world.ok(bank, [world.euro, 'mintWithMemo', [till.address, 1_000_000n, none]]);
+    assert.equal(feeOf(world.do(till, 'capture', id, 400n)), null);
+    assert.equal(world.owned(shop.address), 400n);
+    const late = world.create({ captureMode: 1n });
+    world.do(dave, 'pay', late);
+    world.wait(1_000);
+    assert.equal(String(feeOf(world.do(dave, 'reclaim', late))?.token).toLowerCase(), world.token);
   });
 
   it('falls back to coin where there is not enough of it', () => {

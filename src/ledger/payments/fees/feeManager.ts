@@ -7,7 +7,7 @@
 import { parseAbi } from 'abitype';
 import { type Address, isReservedAddress, ZERO_ADDRESS } from '#src/types/address.ts';
 import { feeRateMax, tokenAmountMax } from '#src/types/currency.ts';
-import { FEE_MANAGER, GOVERNANCE } from '../addresses.ts';
+import { COIN_ADDRESS, FEE_MANAGER, GOVERNANCE } from '../addresses.ts';
 import { type Call, commonErrors, defineContract, errorsOf, eventsOf, long } from '../contract.ts';
 import { ROLE, standingOf } from '../memberStore.ts';
 import { tokenErrors } from '../tokens/tokenAbi.ts';
@@ -71,10 +71,10 @@ export const feeManager = defineContract({
   functions: {
     setUserToken: {
       gas: WRITE,
-      /** The zero address: in no currency of its own choice. */
+      /** The zero address is no choice; ERC-7528's is the coin, and no currency ever. */
       run: (call, token) => {
         const { state, sender } = call;
-        if (token !== ZERO_ADDRESS) needRate(call, token);
+        if (token !== ZERO_ADDRESS && token !== COIN_ADDRESS) needRate(call, token);
         const own = fees.payers(sender);
         own.set(state, { ...own.get(state), token });
         use(call);

@@ -1,4 +1,8 @@
-/** The payment list (payments.md 2.5): which token a call is about, as far as its data can tell. */
+/**
+ * Calls by which an account pays in a token, or gets back what it paid, and in which (payments.md
+ * 2.5), as far as their data can tell. What merchants and members do with an order is not among
+ * them: it would cost them a part of what they took in.
+ */
 import { toHex } from '#src/lib/bytes.ts';
 import {
   type Address,
@@ -19,6 +23,8 @@ const TOKEN_PAYMENTS: ReadonlySet<string> = new Set([
   ...['hold', 'executeHold', 'releaseHold'],
 ]);
 
+const ORDER_PAYMENTS: ReadonlySet<string> = new Set(['pay', 'payWithAuthorization', 'reclaim']);
+
 /** Null where it is no payment in a token; what it names may turn out to be none. */
 export function paidTokenOf(
   state: StateReader,
@@ -33,8 +39,7 @@ export function paidTokenOf(
     if (name === 'payoutBatch') return addressIn(data, 0);
     return name === 'payoutBatchWithAuthorization' ? addressIn(data, 1) : null;
   }
-  if (to !== PAYMENT_ORDERS) return null;
-  if (name === 'createOrder') return addressIn(data, 2);
+  if (to !== PAYMENT_ORDERS || !ORDER_PAYMENTS.has(name)) return null;
   const id = wordIn(data, 0);
   return id === null ? null : orders.orders(hashFromBytes(id)).money.get(state).token;
 }
