@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type Abi, encodeFunctionData, toFunctionSelector } from 'viem';
+import { changeOf, historyOf } from '#src/history/history.ts';
 import { assembleBlock, type BlockContext, executeBlock } from '#src/ledger/execute.ts';
 import { coverOf } from '#src/ledger/fees.ts';
 import { callGas } from '#src/ledger/gas.ts';
@@ -13,6 +14,7 @@ import { Overlay } from '#src/ledger/state/overlay.ts';
 import { utf8 } from '#src/lib/bytes.ts';
 import { SeededRandom } from '#src/lib/random.ts';
 import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
+import type { Block } from '#src/types/block.ts';
 import { keccakHash } from '#src/types/hash.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asEpoch, asGas, asWei } from '#src/types/units.ts';
@@ -420,6 +422,10 @@ it('thousands of fees, whoever pays them, add up', () => {
       0n,
     );
   const coinBefore = coins();
+  // What the histories tell, added up.
+  const told = [...people, bank, { address: coinbase }, { address: FEE_MANAGER }];
+  const inEuros = new Map(told.map(({ address }) => [address, world.owned(address)]));
+  const inCoin = new Map(told.map(({ address }) => [address, world.ledger.balance(address)]));
   for (let round = 0; round < 400; round++) {
     const [from, to] = [random.pick(people), random.pick(people)];
     const amount = BigInt(random.below(1_200_000));
@@ -436,7 +442,14 @@ it('thousands of fees, whoever pays them, add up', () => {
     ]);
     const gasLimit = BigInt(150_000 + random.below(5_000_000));
     const { transactions } = atOnceBlock(world, [world.transaction(from, wanted, gasLimit)]);
-    if (transactions.length > 0) world.ledger.block(transactions);
+    if (transactions.length === 0) continue;
+    const { context } = world;
+    const { receipts, movements } = world.ledger.block(transactions);
+    for (const entry of historyOf(blockOf(context, transactions), receipts, movements)) {
+      const { account, token: currency } = entry;
+      const book = currency === null ? inCoin : inEuros;
+      book.set(account, (book.get(account) ?? 0n) + changeOf(entry));
+    }
     const owned = [...people, { address: coinbase }, bank, { address: FEE_MANAGER }];
     const sum = owned.reduce((all, { address }) => all + world.owned(address), 0n);
     assert.equal(sum, supply, `${round}`);
@@ -444,6 +457,10 @@ it('thousands of fees, whoever pays them, add up', () => {
     assert.equal(coins(), coinBefore, `${round}`);
   }
   assert.ok(world.owned(coinbase) + world.feesIn() > 100_000n, 'fees were paid in euros');
+  for (const { address } of told) {
+    assert.equal(inEuros.get(address), world.owned(address), address);
+    assert.equal(inCoin.get(address), world.ledger.balance(address), address);
+  }
 });
 
 // --- helpers ---------------------------------------------------------------------------------------
@@ -452,6 +469,14 @@ function atOnceBlock(world: FeeWorld, candidates: readonly SignedTransaction[]) 
   const built = assembleBlock(world.ledger.state, world.context, candidates);
   assert.ok(!(built instanceof Promise));
   return built;
+}
+
+/** As much of it as a history is made of. */
+function blockOf(context: BlockContext, transactions: readonly SignedTransaction[]): Block {
+  const { height, timestampMs, rules } = context;
+  const { baseFeePerGas } = rules;
+  const header = { height, baseFeePerGas, coinbase, consensus: { timestampMs } };
+  return { header, transactions } as unknown as Block;
 }
 
 /** As `eth_estimateGas` finds it: nothing is held back for a fee. */
