@@ -18,6 +18,7 @@ import { merchantCommand } from './commands/merchant.ts';
 import { orderCommand } from './commands/order.ts';
 import { payCommand } from './commands/pay.ts';
 import { payoutCommand } from './commands/payout.ts';
+import { policyCommand } from './commands/policy.ts';
 import { receiptCommand } from './commands/receipt.ts';
 import { signerCommand } from './commands/signer.ts';
 import { startCommand } from './commands/start.ts';
@@ -53,6 +54,7 @@ const commands = [
   payCommand(),
   payoutCommand(),
   tokenCommand(),
+  policyCommand(),
   historyCommand(),
   receiptCommand(),
   auditCommand(),

@@ -23,6 +23,8 @@ type Entry = {
   /** Null for the native coin. */
   token: Address | null;
   orderId: string | null;
+  /** That was paid, where the receiver has made one for this. */
+  virtualAddress: Address | null;
 };
 type Page = { entries: Entry[]; cursor: string | null };
 
@@ -167,6 +169,7 @@ function row(entry: Entry): string[] {
     `${sign}${amountOf(entry)}`,
     fee > 0n ? `fee ${formatAmount(asWei(fee))}` : '',
     entry.counterparty === null ? '' : formatAddress(entry.counterparty),
+    entry.virtualAddress === null ? '' : `at ${formatAddress(entry.virtualAddress)}`,
     entry.succeeded ? '' : 'FAILED',
     entry.memo === '0x' ? '' : printable(Buffer.from(entry.memo.slice(2), 'hex').toString('utf8')),
   ];

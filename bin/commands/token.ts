@@ -1,6 +1,4 @@
 import { Command } from 'commander';
-import { POLICY_REGISTRY } from '#src/ledger/payments/addresses.ts';
-import { POLICY } from '#src/ledger/payments/tokens/policyStore.ts';
 import { utf8 } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { type Address, formatAddress } from '#src/types/address.ts';
@@ -15,13 +13,13 @@ import { makeOutput, printable, table } from '../output.ts';
 import { memoWord, tokenMemoBytesMax } from './currency/memo.ts';
 import { ask, type MovingOptions, moveMoney, moving, prepareAll } from './currency/moving.ts';
 import { feesOf, spellFees } from './currency/paidFees.ts';
+import { makePolicy, type NewPolicyOptions, newPolicy, policyText } from './currency/policies.ts';
 import {
   type AmountOptions,
   allCurrencies,
   amountOf,
   amounts,
   type Currency,
-  contractOf,
   factory,
   feeIn,
   findCurrency,
@@ -38,8 +36,6 @@ type Of = { token: string };
 type Acting = SessionOptions & Of;
 type ActingWithAmount = Acting & AmountOptions;
 type ActingWithMemo = ActingWithAmount & { memo?: string };
-
-const policies = contractOf(POLICY_REGISTRY);
 
 export function tokenCommand(): Command {
   const token = new Command('token').description('currencies: who has how much, and issuing them');
@@ -331,7 +327,7 @@ async function freeze(
   });
 }
 
-type PolicyOptions = Acting & { id?: number; allowOnly?: string; deny?: string };
+type PolicyOptions = Acting & NewPolicyOptions & { id?: number };
 
 async function setPolicy(options: PolicyOptions): Promise<void> {
   const { id, allowOnly, deny } = options;
@@ -344,32 +340,11 @@ async function setPolicy(options: PolicyOptions): Promise<void> {
     makeOutput(options.json).result({ policyId }, `${currency.name}: ${policyText(policyId)}`);
     return;
   }
-  const accounts = (allowOnly ?? deny ?? '')
-    .split(',')
-    .filter((text) => text !== '')
-    .map((text) =>
-      addressArgument(text.trim(), allowOnly === undefined ? '--deny' : '--allow-only'),
-    );
+  const wanted = newPolicy(options);
   const { session, currency } = await begin(options);
-  const policyId = id === undefined ? await makePolicy(session, accounts, deny) : BigInt(id);
+  const policyId = id === undefined ? await makePolicy(session, wanted) : BigInt(id);
   await session.send(currency.contract, 'changeTransferPolicyId', [policyId]);
   end(session, `${currency.name}: ${policyText(policyId)}`, { policyId });
-}
-
-async function makePolicy(
-  session: Session,
-  accounts: readonly Address[],
-  deny: string | undefined,
-): Promise<bigint> {
-  const type = deny === undefined ? POLICY.whitelist : POLICY.blacklist;
-  const values = [session.wallet.address, type, accounts];
-  const receipt = await session.send(policies, 'createPolicyWithAccounts', values);
-  return findEvent(receipt, policies, 'PolicyCreated')?.policyId as bigint;
-}
-
-function policyText(id: unknown): string {
-  if (id === 0n) return 'policy 0, nobody may send or receive it';
-  return id === 1n ? 'policy 1, everybody may send and receive it' : `policy ${id}`;
 }
 
 async function begin(options: Acting): Promise<{ session: Session; currency: Currency }> {

@@ -58,6 +58,8 @@ export type HistoryEntry = {
   readonly token: Address | null;
   /** What was paid for, or refunded. */
   readonly orderId: Hash | null;
+  /** The virtual address that was paid: it tells the receiver from whom or what for. */
+  readonly via: Address | null;
 };
 
 /** What the entry did to the balance of the native coin. */
@@ -113,7 +115,7 @@ export function historyOf(
     const isCall = transaction.to === null || isReservedAddress(transaction.to);
     const memo = isCall ? EMPTY.memo : data.subarray(0, memoBytesMax);
     const place = { height, index, transactionHash: hash, timestampMs, succeeded };
-    const common = { ...place, amount, memo, token: null, orderId: null };
+    const common = { ...place, amount, memo, token: null, orderId: null, via: null };
     const kind = to === sender ? 'self' : 'sent';
     entries.push({ ...common, account: sender, kind, fee, counterparty: to });
     if (to !== null && to !== sender && succeeded) {
@@ -203,10 +205,12 @@ export function genesisEntry(
 
 export function encodeHistoryEntry(entry: HistoryEntry): Uint8Array {
   const { kind, amount, fee, counterparty, transactionHash, timestampMs, memo, token } = entry;
+  const { orderId, via } = entry;
   const ofToken =
     token === null
       ? []
-      : [addressToBytes(token), entry.orderId === null ? NO_BYTES : hashToBytes(entry.orderId)];
+      : [addressToBytes(token), orderId === null ? NO_BYTES : hashToBytes(orderId)];
+  const ofVirtual = via === null ? [] : [addressToBytes(via)];
   return encodeRlp([
     uintToRlp(KINDS.indexOf(kind)),
     uintToRlp(amount),
@@ -217,6 +221,7 @@ export function encodeHistoryEntry(entry: HistoryEntry): Uint8Array {
     memo,
     uintToRlp(entry.succeeded ? 1 : 0),
     ...ofToken,
+    ...ofVirtual,
   ]);
 }
 
@@ -227,13 +232,13 @@ export function decodeHistoryEntry(
 ): HistoryEntry {
   const decoded = decodeRlp(bytes, bytes.length);
   assert(decoded.ok && isRlpList(decoded.value), 'a history entry is a list');
-  const [kindItem, amount, fee, counterparty, hash, time, memo, succeeded, token, order] =
+  const [kindItem, amount, fee, counterparty, hash, time, memo, succeeded, token, order, via] =
     decoded.value;
   const kind = KINDS[rlpToSafeInteger(kindItem) ?? -1];
   assert(kind !== undefined && memo instanceof Uint8Array, 'a history entry has a kind');
   const counterpartyBytes = rlpBytes(counterparty, 20);
   const [hashBytes, orderBytes] = [rlpBytes(hash, 32), rlpBytes(order, 32)];
-  const tokenBytes = rlpBytes(token, 20);
+  const [tokenBytes, viaBytes] = [rlpBytes(token, 20), rlpBytes(via, 20)];
   return {
     ...place,
     kind,
@@ -246,6 +251,7 @@ export function decodeHistoryEntry(
     succeeded: rlpToSafeInteger(succeeded) === 1,
     token: tokenBytes === null ? null : addressFromBytes(tokenBytes),
     orderId: orderBytes === null ? null : hashFromBytes(orderBytes),
+    via: viaBytes === null ? null : addressFromBytes(viaBytes),
   };
 }
 
@@ -258,6 +264,7 @@ const EMPTY = {
   succeeded: true,
   token: null,
   orderId: null,
+  via: null,
 } as const;
 const NO_BYTES = EMPTY.memo;
 

@@ -18,11 +18,14 @@ export type TokenMovement = {
   readonly amount: bigint;
   readonly memo: Uint8Array;
   readonly orderId: Hash | null;
+  /** The virtual address that was paid, where the receiver has made one for this. */
+  readonly via: Address | null;
 };
 
 const topicOf = (event: string) => keccakHash(utf8(event));
 const TRANSFER = topicOf('Transfer(address,address,uint256)');
 const WITH_MEMO = topicOf('TransferWithMemo(address,address,uint256,bytes32)');
+const VIRTUAL = topicOf('VirtualTransfer(address,address,address,uint256)');
 const REFERENCE = topicOf('TransferReference(bytes32)');
 /** Each tells of the movement before it, and how much of it that was, in this word of its data. */
 const OF_ORDERS: ReadonlyMap<Hash, number> = new Map([
@@ -68,13 +71,14 @@ export function tokenMovementsIn(logs: readonly Log[]): readonly TokenMovement[]
     if (event === TRANSFER && second !== undefined) {
       const [from, to] = [addressIn(first), addressIn(second)];
       const amount = bytesToUint(data);
-      moved = { token: address, from, to, amount, memo: NO_MEMO, orderId: null };
+      moved = { token: address, from, to, amount, memo: NO_MEMO, orderId: null, via: null };
       found.push(moved);
     }
     const last = found.at(-1);
     if (last?.token !== address) continue;
     if (event === WITH_MEMO) last.memo = textIn(topics[3]);
     if (event === REFERENCE) last.memo = textIn(first);
+    if (event === VIRTUAL && second !== undefined) last.via = addressIn(second);
   }
   return found;
 }
@@ -86,17 +90,17 @@ export function tokenMovementsIn(logs: readonly Log[]): readonly TokenMovement[]
 export function paymentsIn(movements: readonly TokenMovement[]): readonly TokenMovement[] {
   const sums = new Map<string, Open & { isMany: boolean }>();
   for (const movement of movements) {
-    const { token, from, to, amount, orderId } = movement;
+    const { token, from, to, amount, orderId, via } = movement;
     const key = `${token} ${from} ${orderId} ${from === to}`;
     const sum = sums.get(key);
     if (sum === undefined) sums.set(key, { ...movement, isMany: false });
     else {
       sum.amount += amount;
-      sum.isMany ||= orderId === null && to !== sum.to;
+      sum.isMany ||= orderId === null && (to !== sum.to || via !== sum.via);
     }
   }
   return [...sums.values()].map(({ isMany, ...sum }) =>
-    isMany ? { ...sum, to: ZERO_ADDRESS, memo: NO_MEMO } : sum,
+    isMany ? { ...sum, to: ZERO_ADDRESS, memo: NO_MEMO, via: null } : sum,
   );
 }
 

@@ -11,7 +11,7 @@ import { precompilePrices } from './evm/precompilePrices.ts';
 import { type Fee, findFee, holdFee, isUsual, takeFee } from './fees.ts';
 import { callGas, intrinsicGas, standardGas, workGas } from './gas.ts';
 import type { NativeContract } from './payments/contract.ts';
-import { contractAt } from './payments/contracts.ts';
+import { contractAt, takesNoCoin } from './payments/contracts.ts';
 import { moveCoin, runMessage, transferLog } from './payments/dispatch.ts';
 import { type Applied, gasLimitFor, type LedgerContext, laneOf } from './rules.ts';
 import { type Account, EMPTY_ACCOUNT, EMPTY_CODE_HASH } from './state/account.ts';
@@ -131,8 +131,7 @@ export function* findRefusals(
 ): Generator<InclusionRefusal, void> {
   const { rules } = block;
   const { sender, to, value, nonce, gasLimit, maxFeePerGas, data } = transaction;
-  // What is paid in could not be paid out.
-  if (to !== null && isReservedAddress(to) && contractAt(to) === null) {
+  if (to !== null && takesNoCoin(to)) {
     yield { code: 'ADDRESS_RESERVED', address: to };
   }
   // EIP-3860.

@@ -6,9 +6,9 @@
  */
 
 import { effectiveGasPrice } from '#src/ledger/gas.ts';
-import { contractAt } from '#src/ledger/payments/contracts.ts';
+import { takesNoCoin } from '#src/ledger/payments/contracts.ts';
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
-import { type Address, isReservedAddress } from '#src/types/address.ts';
+import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { initCodeBytesMax } from '#src/types/limits.ts';
 import type { Envelope, SignedTransaction } from '#src/types/transaction.ts';
@@ -115,7 +115,7 @@ export class Pool {
     if (to === null && data.length > initCodeBytesMax) {
       return { code: 'INIT_CODE_TOO_LONG', bytes: data.length, max: initCodeBytesMax };
     }
-    if (to !== null && isReservedAddress(to) && contractAt(to) === null) {
+    if (to !== null && takesNoCoin(to)) {
       return { code: 'ADDRESS_RESERVED', address: to };
     }
     const limit = rules.gasLimitFor(envelope);

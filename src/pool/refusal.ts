@@ -34,7 +34,7 @@ export function describePoolRefusal(refusal: PoolRefusal): string {
     case 'INIT_CODE_TOO_LONG':
       return `max initcode size exceeded: code size ${refusal.bytes}, limit ${refusal.max}`;
     case 'ADDRESS_RESERVED':
-      return `${formatAddress(refusal.address)} is reserved and takes no payments`;
+      return `${formatAddress(refusal.address)} takes no coin`;
     case 'NONCE_TOO_LOW':
       return `nonce too low: ${nonces(refusal)}`;
     case 'NONCE_TOO_HIGH':

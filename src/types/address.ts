@@ -66,6 +66,25 @@ export function isTokenAddress(address: Address): boolean {
   return address.startsWith(TOKEN_PREFIX);
 }
 
+/** TIP-1022: 4 bytes of a master, these 10, and 6 of whoever the master tells apart by them. */
+const VIRTUAL_MARKER = 'fd'.repeat(10);
+
+/** An address that nobody has a key of: money paid to it is its master's (AddressRegistry). */
+export function isVirtualAddress(address: Address): boolean {
+  return address.startsWith(VIRTUAL_MARKER, 10);
+}
+
+/** Nobody could spend what the zero address, a contract of the system or a virtual address has. */
+export function canReceiveMoney(address: Address): boolean {
+  const isNobodys = address === ZERO_ADDRESS || isReservedAddress(address);
+  return !isNobodys && !isVirtualAddress(address);
+}
+
+/** Of a virtual address: whose it is, and for whom. */
+export function virtualParts(address: Address): { masterId: Hex; userTag: Hex } {
+  return { masterId: address.slice(0, 10) as Hex, userTag: `0x${address.slice(30)}` };
+}
+
 /** `currency`: 3 letters, ASCII; `tail`: 5 bytes. */
 export function tokenAddress(currency: string, tail: Uint8Array): Address {
   assert(/^[A-Z]{3}$/.test(currency) && tail.length === 5, 'a token has a currency and 5 bytes');

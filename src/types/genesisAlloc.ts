@@ -1,7 +1,7 @@
 /** What accounts hold at block 0: coin, and contracts as geth and Besu write them. */
 import { fromHex, toHex } from '#src/lib/bytes.ts';
 import type { Json, JsonObject } from '#src/lib/strictJson.ts';
-import { type Address, isReservedAddress, parseAddress } from './address.ts';
+import { type Address, isReservedAddress, isVirtualAddress, parseAddress } from './address.ts';
 import { fields, integer, Stop, text } from './genesisFields.ts';
 import { type Hash, hashToBytes, parseHash } from './hash.ts';
 import { codeBytesMax, genesisAllocMax, genesisSlotsMax, nonceMax } from './limits.ts';
@@ -28,6 +28,7 @@ export function readAlloc(json: Json, staked: bigint): ReadonlyMap<Address, Gene
     const parsed = parseAddress(key.startsWith('0x') ? key : `0x${key}`);
     if (!parsed.ok) throw new Stop(path, 'is not an address, or its checksum is wrong');
     if (isReservedAddress(parsed.value)) throw new Stop(path, 'is reserved for the system');
+    if (isVirtualAddress(parsed.value)) throw new Stop(path, 'is virtual: nobody has its key');
     if (alloc.has(parsed.value)) throw new Stop(path, 'stands twice, in another spelling');
     const entry = fields(value, path, ['balance'], ['code', 'nonce', 'storage']);
     const balance = asWei(integer(entry, 'balance', path, 0n, (1n << 256n) - 1n));

@@ -1,6 +1,12 @@
 /** Currencies at block 0: each a token of one member's, and who has how much of it. */
 import type { Json, JsonObject } from '#src/lib/strictJson.ts';
-import { type Address, isReservedAddress, parseAddress, ZERO_ADDRESS } from './address.ts';
+import {
+  type Address,
+  isReservedAddress,
+  isVirtualAddress,
+  parseAddress,
+  ZERO_ADDRESS,
+} from './address.ts';
 import { feeRateMax, isCurrency, isTokenName, isTokenSymbol, tokenAmountMax } from './currency.ts';
 import { address, fields, integer, Stop, text, unique } from './genesisFields.ts';
 import { genesisAllocMax, genesisCurrenciesMax } from './limits.ts';
@@ -106,6 +112,7 @@ function readBalances(
     if (!parsed.ok) throw new Stop(at, 'is not an address, or its checksum is wrong');
     const account = parsed.value;
     if (isReservedAddress(account) || account === ZERO_ADDRESS) throw new Stop(at, 'is reserved');
+    if (isVirtualAddress(account)) throw new Stop(at, 'is virtual: nobody has its key');
     if (conduits.has(account)) {
       throw new Stop(at, 'belongs to a member that passes payments on: it holds no money (R3)');
     }

@@ -1,6 +1,12 @@
 /** Reading a genesis field by field; the first thing that is wrong stops it, with its path. */
 import { type Json, JsonNumber, type JsonObject } from '#src/lib/strictJson.ts';
-import { type Address, isReservedAddress, parseAddress, ZERO_ADDRESS } from './address.ts';
+import {
+  type Address,
+  isReservedAddress,
+  isVirtualAddress,
+  parseAddress,
+  ZERO_ADDRESS,
+} from './address.ts';
 import { nameCharsMax } from './limits.ts';
 import { isName } from './memberId.ts';
 
@@ -69,6 +75,7 @@ export function address(item: JsonObject, key: string, path: string): Address {
   if (!parsed.ok) throw new Stop(`${path}.${key}`, 'is not an address, or its checksum is wrong');
   if (isReservedAddress(parsed.value)) throw new Stop(`${path}.${key}`, 'is reserved');
   if (parsed.value === ZERO_ADDRESS) throw new Stop(`${path}.${key}`, 'is the zero address');
+  if (isVirtualAddress(parsed.value)) throw new Stop(`${path}.${key}`, 'is virtual');
   return parsed.value;
 }
 

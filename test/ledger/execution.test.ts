@@ -257,6 +257,14 @@ describe('execution', () => {
       code: 'ADDRESS_RESERVED',
     },
     {
+      when: 'it pays coin to a virtual address, of which nobody has the key',
+      transaction: from(alice, {
+        nonce: 5n,
+        to: `0x${'1f'.repeat(4)}${'fd'.repeat(10)}0102030405ff` as Address,
+      }),
+      code: 'ADDRESS_RESERVED',
+    },
+    {
       when: 'it asks for more gas than EIP-7825 allows',
       transaction: from(alice, { nonce: 5n, gasLimit: asGas((1n << 24n) + 1n) }),
       code: 'EXCEEDS_BLOCK_GAS_LIMIT',

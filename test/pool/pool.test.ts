@@ -67,6 +67,7 @@ function pay(
 }
 
 const reserved = `0x4d5042${'00'.repeat(16)}99` as Address;
+const virtual = `0x01020304${'fd'.repeat(10)}050607080910` as Address;
 
 /** In the order of the checks: each row is wrong in this way and in all the later ones. */
 const refusals: {
@@ -91,7 +92,13 @@ const refusals: {
     when: '89: it pays a reserved address',
     fields: { to: reserved, gasLimit: asGas(2_000_000n), nonce: 4n },
     refusal: { code: 'ADDRESS_RESERVED', address: reserved },
-    text: /^0x4D5042.*0099 is reserved/i,
+    text: /^0x4D5042.*0099 takes no coin/i,
+  },
+  {
+    when: '89: it pays coin to a virtual address',
+    fields: { to: virtual, gasLimit: asGas(2_000_000n), nonce: 4n },
+    refusal: { code: 'ADDRESS_RESERVED', address: virtual },
+    text: /^0x01020304fd.* takes no coin/i,
   },
   {
     when: '87: its gas limit is over the block’s',

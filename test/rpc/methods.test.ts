@@ -357,6 +357,7 @@ describe('our own methods', () => {
     assert.deepEqual(Object.keys(entries[0] ?? {}), [
       ...['blockNumber', 'transactionIndex', 'kind', 'amount', 'fee', 'counterparty'],
       ...['transactionHash', 'timestampMs', 'memo', 'succeeded', 'token', 'orderId'],
+      'virtualAddress',
     ]);
   });
 

@@ -405,6 +405,7 @@ describe('what eth_simulateV1 refuses', () => {
     ],
     ['a number that does not rise', [{ blockOverrides: { number: hex(base.height) } }], {}, -38020],
     ['a time that does not rise', [{ blockOverrides: { time: hex(baseSeconds) } }], {}, -38021],
+    ['a time that no block has', [{ blockOverrides: { time: hex(2 ** 39) } }], {}, -32602],
     [
       'a time that a filled gap has passed',
       [{ blockOverrides: { number: hex(base.height + 3n), time: hex(baseSeconds + 2) } }],

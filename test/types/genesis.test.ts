@@ -45,6 +45,7 @@ function sound() {
 }
 
 const reserved = `0x4d5042${'00'.repeat(16)}02`;
+const virtual = `0x01020304${'fd'.repeat(10)}${'00'.repeat(6)}`;
 
 type Sound = ReturnType<typeof sound>;
 
@@ -441,15 +442,23 @@ const rows: Row[] = [
     path: `$.alloc["${address}"]`,
     message: /reserved/,
   })),
+  {
+    when: '100: coin at a virtual address',
+    text: inAlloc({ [virtual]: { balance: 1 } }),
+    path: `$.alloc["${virtual}"]`,
+    message: /virtual/,
+  },
   ...['operator', 'feeRecipient'].flatMap((key) =>
-    [[reserved, /reserved/] as const, [`0x${'00'.repeat(20)}`, /zero address/] as const].map(
-      ([address, message]) => ({
-        when: `100: ${key} ${address}`,
-        text: inValidator({ [key]: address }),
-        path: `$.validators[1].${key}`,
-        message,
-      }),
-    ),
+    [
+      [reserved, /reserved/] as const,
+      [`0x${'00'.repeat(20)}`, /zero address/] as const,
+      [virtual, /virtual/] as const,
+    ].map(([address, message]) => ({
+      when: `100: ${key} ${address}`,
+      text: inValidator({ [key]: address }),
+      path: `$.validators[1].${key}`,
+      message,
+    })),
   ),
   {
     when: '100: a member without validator and without admin',
@@ -569,6 +578,7 @@ describe('currencies of a genesis', () => {
     ['one that stands twice', withEuro({}, [euro]), /\[1\]\.currency$/],
     ['money of the zero address', withEuro({ alloc: { [`0x${'00'.repeat(20)}`]: 1 } }), /alloc/],
     ['money of the system', withEuro({ alloc: { [reserved]: 1 } }), /alloc/],
+    ['money of a virtual address', withEuro({ alloc: { [virtual]: 1 } }), /alloc/],
     ['money below zero', withEuro({ alloc: { [alice]: -1 } }), /alloc/],
     ['too much money', withEuro({ alloc: { [alice]: most, [bob]: 1 } }), /alloc/],
     ['money of a member that passes payments on', conduit(alice), /alloc/],

@@ -1,8 +1,46 @@
 /** What a token's and a batch's errors mean, for people. */
-import { formatTokenAmount } from '#src/types/currency.ts';
+import { subjectOf } from '#src/ledger/payments/tokens/limits.ts';
+import { type Address, formatAddress } from '#src/types/address.ts';
+import { currencyOf, formatTokenAmount } from '#src/types/currency.ts';
+import type { Hash } from '#src/types/hash.ts';
+import { memberText } from '#src/types/memberId.ts';
 import { printable } from '../../output.ts';
 
-type Sentence = (first: unknown, second: unknown, third: unknown) => string;
+/** Of an error's values, in their order. */
+type Sentence = (...values: readonly unknown[]) => string;
+
+/** An account by its address, a merchant or a member by what it is called. */
+export function subjectText(subject: Hash): string {
+  const account = `0x${subject.slice(26)}` as Address;
+  if (subjectOf(account) === subject) return formatAddress(account);
+  return printable(memberText(subject), 64);
+}
+
+export const PERIODS = ['payment', 'day', 'week', 'month', 'year'] as const;
+
+export function periodText(unit: bigint): string {
+  return unit === 0n ? 'at once' : `in a ${PERIODS[Number(unit)] ?? unit}`;
+}
+
+type Limit = {
+  readonly whom: string;
+  readonly token: Address;
+  readonly direction: 'out' | 'in';
+  readonly unit: bigint;
+  readonly amount: bigint;
+  readonly count: bigint;
+};
+
+export function limitText({ whom, token, direction, unit, amount, count }: Limit): string {
+  const what = `${whom} ${direction === 'out' ? 'pays' : 'gets'}`;
+  const most = [
+    ...(amount > 0n ? [`${formatTokenAmount(amount)} ${currencyOf(token)}`] : []),
+    ...(count > 0n ? [`${count} payments`] : []),
+  ];
+  const often = periodText(unit);
+  if (most.length === 0) return `${what} as much ${currencyOf(token)} as it can ${often}`;
+  return `${what} at most ${most.join(' and ')} ${often}`;
+}
 
 const units = (value: unknown) => formatTokenAmount(value as bigint);
 
@@ -31,6 +69,16 @@ export const TOKEN_SENTENCES: Readonly<Record<string, Sentence>> = {
   InvalidName: (name) => `"${printable(String(name))}" cannot be a name: 1 to 64 ASCII characters`,
   InvalidSymbol: (symbol) => `"${printable(String(symbol))}" cannot be a symbol`,
   InvalidCurrency: (code) => `"${printable(String(code))}" is not three capital letters`,
+  VirtualAddressUnregistered: (address) => `nobody has registered the virtual address ${address}`,
+  LimitExceeded: (subject, _token, direction, unit, max, rest, maxCount, restCount) => {
+    const does = `${subjectText(subject as Hash)} may ${direction === 0n ? 'pay' : 'get'}`;
+    const inAmount = max === 0n ? [] : [`${units(rest)} of ${units(max)}`];
+    const inNumber = maxCount === 0n ? [] : [`${restCount} of ${maxCount} payments`];
+    const left = [...inAmount, ...inNumber].join(', ');
+    return `a limit of what ${does} ${periodText(unit as bigint)}: ${left} left`;
+  },
+  UnknownSubject: (subject) =>
+    `${subjectText(subject as Hash)} is no account, no merchant and no member`,
   BatchRefUsed: () => 'this batch was paid before',
 };
 
@@ -44,6 +92,8 @@ const ITEM_WORDS: readonly string[] = [
   'it takes no payments from this payer',
   'it does not take this currency',
   'it is of a member that passes payments on, and so may not be paid',
+  'a limit of the payer or of this address has no room for it',
+  'nobody has registered this virtual address',
 ];
 
 /** Of a batch's item, by the number in its event. */

@@ -1,11 +1,11 @@
 /** What the contracts' numbers, calls and errors mean, for people. */
 import { toHex } from '#src/lib/bytes.ts';
-import { formatAddress } from '#src/types/address.ts';
-import { parseHash } from '#src/types/hash.ts';
+import { type Address, formatAddress } from '#src/types/address.ts';
+import { type Hash, parseHash } from '#src/types/hash.ts';
 import { memberText } from '#src/types/memberId.ts';
 import { asWei, formatAmount } from '#src/types/units.ts';
 import { printable } from '../../output.ts';
-import { TOKEN_SENTENCES } from '../currency/words.ts';
+import { limitText, subjectText, TOKEN_SENTENCES } from '../currency/words.ts';
 import { decodeCall, decodeError } from './contract.ts';
 import type { Membership, ProposalInfo } from './registry.ts';
 
@@ -97,6 +97,12 @@ function describeCall(to: `0x${string}`, data: string, { validators }: Membershi
       return `give ${member(first)} the roles ${rolesText(second as bigint)}`;
     case 'setStatus':
       return `make ${member(first)} ${memberStatusWord(Number(second))}`;
+    case 'setLimit': {
+      const [subject, token, direction, unit, amount, count] = call.values as LimitValues;
+      const whom = subjectText(subject);
+      const way = direction === 0n ? 'out' : 'in';
+      return `see to it that ${limitText({ whom, token, direction: way, unit, amount, count })}`;
+    }
     case 'setAccountPermission':
       return `set the permission of account ${first} to ${second}`;
     default:
@@ -104,18 +110,19 @@ function describeCall(to: `0x${string}`, data: string, { validators }: Membershi
   }
 }
 
+type LimitValues = readonly [Hash, Address, bigint, bigint, bigint, bigint];
+
 /** Of a revert, from the error's bytes; null where they are no error that is known. */
 /** `own`: of the contract that was called, where its errors mean something else. */
 export function describeRevert(data: string, own: Sentences = {}): string | null {
   const error = decodeError(data);
   if (error === null) return null;
-  const [first, second, third] = error.values;
   const say = own[error.name] ?? SENTENCES[error.name];
-  if (say !== undefined) return say(first, second, third);
+  if (say !== undefined) return say(...error.values);
   return `${error.name}(${error.values.map(spell).join(', ')})`;
 }
 
-type Sentence = (first: unknown, second: unknown, third: unknown) => string;
+type Sentence = (...values: readonly unknown[]) => string;
 export type Sentences = Readonly<Record<string, Sentence>>;
 
 const SENTENCES: Sentences = {

@@ -105,6 +105,9 @@ export const sentences: Sentences = {
   ConsentMismatch: (_, what) => `the ${what} is not the order's [ConsentMismatch]`,
   AuthorizationExpired: (end) =>
     `the consent was good until ${timeOf(Number(end))} [AuthorizationExpired]`,
+  NotAttested: (id, token, threshold) =>
+    `an order of ${money(threshold as bigint, token as Address)} or more is attested first, by ` +
+    `the members of payer and merchant: mpbp policy attest ${id} [NotAttested]`,
   FeesAboveLimit: (_, fees, limit) => {
     const [take, may] = [fees, limit].map((one) => formatTokenAmount(one as bigint));
     return `fees would take ${take}, and at most ${may} are signed for [FeesAboveLimit]`;

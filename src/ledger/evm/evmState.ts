@@ -1,10 +1,15 @@
 /**
  * The overlay as a machine for contracts needs it: nested checkpoints, what a slot held before the
  * transaction, and the coin that moves on the way. It also keeps what the machine must not do: make
- * or destroy coin, or touch a reserved address.
+ * or destroy coin, or touch a reserved or a virtual address.
  */
 import { assert } from '#src/lib/failure.ts';
-import { type Address, addressToBytes, isReservedAddress } from '#src/types/address.ts';
+import {
+  type Address,
+  addressToBytes,
+  isReservedAddress,
+  isVirtualAddress,
+} from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { asWei } from '#src/types/units.ts';
 import type { Transfer } from '../payments/dispatch.ts';
@@ -12,7 +17,7 @@ import { type Account, EMPTY_ACCOUNT, EMPTY_CODE_HASH } from '../state/account.t
 import { type Overlay, trimSlot } from '../state/overlay.ts';
 import type { SlotKey } from '../state/reader.ts';
 
-/** Nobody but a native contract itself takes coin or a nonce at its address. */
+/** At a native contract's address only it takes coin or a nonce, at a virtual one nobody. */
 export class ReservedError extends Error {}
 
 export class EvmState {
@@ -70,7 +75,8 @@ export class EvmState {
     const account = this.overlay.account(address) ?? EMPTY_ACCOUNT;
     const credit = balance - account.balance;
     const isTaken = credit > 0n || nonce !== account.nonce;
-    if (isTaken && isReservedAddress(address)) throw new ReservedError();
+    const isNobodys = isReservedAddress(address) || isVirtualAddress(address);
+    if (isTaken && isNobodys) throw new ReservedError();
     if (credit > 0n) this.#lastCredit = { to: address, amount: credit };
     this.overlay.setAccount(address, { ...account, nonce, balance: asWei(balance) });
   }

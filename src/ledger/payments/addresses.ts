@@ -7,6 +7,7 @@ export const CONSORTIUM_REGISTRY = systemAddress('0001');
 export const VALIDATOR_REGISTRY = systemAddress('0002');
 export const GOVERNANCE = systemAddress('0003');
 export const FEE_MANAGER = systemAddress('0004');
+export const ADDRESS_REGISTRY = systemAddress('0006');
 export const TOKEN_FACTORY = systemAddress('0010');
 export const POLICY_REGISTRY = systemAddress('0011');
 export const MERCHANT_REGISTRY = systemAddress('0020');

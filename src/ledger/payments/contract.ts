@@ -61,7 +61,7 @@ export type Call = Omit<View, 'state'> & {
   found(address: Address): void;
   /** Another native contract, with this one as the sender. */
   invoke(to: Address, data: Uint8Array): void;
-  /** Whether this is a function that governance alone may call. */
+  /** Whether this is a function that governance may call. */
   isGoverned(to: Address, data: Uint8Array): boolean;
 };
 

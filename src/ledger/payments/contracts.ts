@@ -1,4 +1,5 @@
-import type { Address } from '#src/types/address.ts';
+import { type Address, isReservedAddress, isVirtualAddress } from '#src/types/address.ts';
+import { addressRegistry } from './addressRegistry.ts';
 import { consortiumRegistry } from './consortiumRegistry.ts';
 import type { NativeContract } from './contract.ts';
 import { feeManager } from './fees/feeManager.ts';
@@ -18,6 +19,7 @@ export const contracts: readonly NativeContract[] = [
   validatorRegistry,
   governance,
   feeManager,
+  addressRegistry,
   tokenFactory,
   policyRegistry,
   merchantRegistry,
@@ -27,6 +29,11 @@ export const contracts: readonly NativeContract[] = [
 ];
 
 const byAddress = new Map(contracts.map((contract) => [contract.address, contract]));
+
+/** Coin that is paid here could not be paid out: no contract gives it back, nobody has a key. */
+export function takesNoCoin(address: Address): boolean {
+  return isReservedAddress(address) ? contractAt(address) === null : isVirtualAddress(address);
+}
 
 export function contractAt(address: Address): NativeContract | null {
   return byAddress.get(address) ?? paymentTokenAt(address);

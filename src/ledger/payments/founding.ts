@@ -93,7 +93,7 @@ function foundCurrencies(state: Overlay, { currencies, timestamp }: Genesis): vo
     const { balances, supplies } = tokenAt(account);
     let total = 0n;
     for (const [owner, available] of alloc) {
-      balances(owner).set(state, { available, held: 0n, isFrozen: false });
+      balances(owner).set(state, { available, held: 0n, isFrozen: false, limits: 0n });
       total += available;
     }
     supplies.set(state, { total, held: 0n });

@@ -32,7 +32,7 @@ import {
   VERSION,
 } from './tokens/signatures.ts';
 import { tokenErrors } from './tokens/tokenAbi.ts';
-import { checkReceiver, checkSender, headOf, Purse } from './tokens/tokenStore.ts';
+import { checkReceiver, checkSender, headOf, Purse, resolved } from './tokens/tokenStore.ts';
 
 const abi = parseAbi([
   'struct PayoutItem { address to; uint256 amount; bytes32 memo; }',
@@ -80,6 +80,8 @@ export const ITEM_ERRORS: ReadonlyMap<string, bigint> = new Map([
   ['ReceiverRefusesSender', 6n],
   ['ReceiverRefusesToken', 7n],
   ['ConduitNotCredited', 8n],
+  ['LimitExceeded', 9n],
+  ['VirtualAddressUnregistered', 10n],
 ]);
 const OTHER_ERROR = 0xffffn;
 
@@ -196,10 +198,11 @@ function payBatch(call: Call, batch: Batch): boolean[] {
   for (const [index, { to, amount, memo }] of items.entries()) {
     call.spend(ITEM);
     const item = BigInt(index);
-    const movement = { token, from, to, amount, hasMemo: memo !== ZERO_HASH };
     const refused = attempt(() => {
+      const named = { token, from, to, amount, hasMemo: memo !== ZERO_HASH };
+      const movement = resolved(state, named);
       checkReceiver(state, head, movement);
-      purse.pay(to, amount);
+      purse.pay(movement);
     });
     const errorCode = refused === null ? 0n : (ITEM_ERRORS.get(refused.error) ?? OTHER_ERROR);
     if (refused === null) total += amount;

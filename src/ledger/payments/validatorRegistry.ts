@@ -10,7 +10,7 @@
  * the storage see validatorStore.ts.
  */
 import { ed25519Verify, isSoundEd25519Key } from '#src/crypto/ed25519.ts';
-import { type Address, isReservedAddress, ZERO_ADDRESS } from '#src/types/address.ts';
+import { type Address, canReceiveMoney } from '#src/types/address.ts';
 import { type Hash, hashFromBytes, hashToBytes } from '#src/types/hash.ts';
 import { parseIngress } from '#src/types/peerId.ts';
 import { encodePossession } from '#src/types/possession.ts';
@@ -266,9 +266,9 @@ function needStatus({ state }: Call, index: bigint, ...allowed: readonly bigint[
   if (!allowed.includes(status)) throw fail('WrongStatus', index, status);
 }
 
-/** Coin at a reserved address would be nobody's, or spoil a contract's sums. */
+/** Coin that is nobody's, or spoils a contract's sums. */
 function needAccount(account: Address): void {
-  if (account === ZERO_ADDRESS || isReservedAddress(account)) throw fail('InvalidAccount', account);
+  if (!canReceiveMoney(account)) throw fail('InvalidAccount', account);
 }
 
 /** Its peer id. A candidate only says it; whom the members admit then has it. */

@@ -137,7 +137,8 @@ export function readBlockOverrides(value: unknown, index: number): Partial<ViewB
   const number = (field: unknown, bits: number) => readQuantity(field, index, bits);
   return {
     ...(!isAbsent(given.number) && { height: number(given.number, 63) }),
-    ...(!isAbsent(given.time) && { timestampMs: Number(number(given.time, 42)) * 1_000 }),
+    // What a contract keeps of a time has 40 bits, and simulated blocks count on.
+    ...(!isAbsent(given.time) && { timestampMs: Number(number(given.time, 39)) * 1_000 }),
     ...(!isAbsent(given.gasLimit) && { gasLimit: number(given.gasLimit, 64) }),
     ...(!isAbsent(given.feeRecipient) && { coinbase: readAddress(given.feeRecipient, index) }),
     ...(!isAbsent(given.prevRandao) && { prevRandao: readWord(given.prevRandao, index) }),

@@ -56,6 +56,7 @@ function formatEntry(entry: HistoryEntry) {
     succeeded: entry.succeeded,
     token: entry.token,
     orderId: entry.orderId,
+    virtualAddress: entry.via,
   };
 }
 

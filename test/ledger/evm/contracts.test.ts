@@ -33,6 +33,7 @@ import { gasLimit, probe, World } from './world.ts';
 const [alice, bob, carol, dora] = people as [Person, Person, Person, Person];
 const nobody = `0x${'ab'.repeat(20)}` as Address;
 const elsewhere = `0x${'cd'.repeat(20)}` as Address;
+const virtual = `0x01020304${'fd'.repeat(10)}${'07'.repeat(6)}` as Address;
 /** Reserved, and no contract is there. */
 const reserved = `0x4d5042${'00'.repeat(16)}99` as Address;
 
@@ -145,10 +146,10 @@ describe('contracts in blocks', () => {
     await world.close(address, child);
   });
 
-  it('no coin comes to a reserved address but by what a native contract takes', async () => {
+  it('coin comes to reserved addresses by their contracts, to virtual ones never', async () => {
     const world = await World.create();
     const address = await world.deploy(alice, probe, 10_000n);
-    for (const to of [reserved, CONSORTIUM_REGISTRY]) {
+    for (const to of [reserved, CONSORTIUM_REGISTRY, virtual]) {
       const [sent] = await world.block(world.call(bob, address, 'spread', [[to], 7n]));
       assert.equal(sent?.succeeded, false, 'sent');
       const [died] = await world.block(world.call(bob, address, 'dieTo', [to]));

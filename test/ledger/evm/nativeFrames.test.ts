@@ -44,7 +44,8 @@ async function run(codes: ReadonlyMap<Address, string>) {
   for (const [address, code] of codes) {
     const codeHash = state.setCode(fromHex(`0x${code}`) ?? assert.fail('hex'));
     state.setAccount(address, { ...EMPTY_ACCOUNT, nonce: 1n, codeHash });
-    tokenAt(token).balances(address).set(state, { available: 100n, held: 0n, isFrozen: false });
+    const balance = { available: 100n, held: 0n, isFrozen: false, limits: 0n };
+    tokenAt(token).balances(address).set(state, balance);
   }
   state.setAccount(sender, { ...EMPTY_ACCOUNT, nonce: 1n, balance: asWei(10n ** 18n) });
   const block = {

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { chainOf } from '#src/chain/genesisChain.ts';
+import { decodeHistoryEntry, encodeHistoryEntry, genesisEntry } from '#src/history/history.ts';
 import { paymentsIn, type TokenMovement, tokenMovementsIn } from '#src/history/tokenMovements.ts';
+import { addressRegistry } from '#src/ledger/payments/addressRegistry.ts';
 import { genesisTokenAddress } from '#src/ledger/payments/founding.ts';
 import { hashFees } from '#src/ledger/payments/orders/merchantRegistry.ts';
 import { paymentOrders } from '#src/ledger/payments/orders/paymentOrders.ts';
 import { payouts } from '#src/ledger/payments/payouts.ts';
-import { ZERO_ADDRESS } from '#src/types/address.ts';
+import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
 import { parseGenesis } from '#src/types/genesis.ts';
+import { asWei } from '#src/types/units.ts';
 import { TinyNetwork } from '../../chain/network.ts';
 import type { Sent } from './rig.ts';
 import {
@@ -43,6 +46,38 @@ it('an order is one payment to its payer, and what each got to those who got it'
   assert.deepEqual(refunded.map(told), [[shop.address, ann.address, 5n, '', id]]);
   const held = world.create({ captureMode: 1n });
   assert.deepEqual(movementsOf(world.do(ann, 'pay', held)), [], 'a hold moves nothing');
+});
+
+it('a payment to a virtual address is one to its master, and says which it was', () => {
+  const world = new ShopWorld();
+  const made = world.ok(bea, [addressRegistry, 'registerVirtualMaster', [none]]);
+  const [one, two] = ['000000000001', '000000000002'].map(
+    (tag) => `${made.logs[0]?.args.masterId}${'fd'.repeat(10)}${tag}` as Address,
+  );
+  const pays = (address = one) =>
+    [world.euro, 'transferWithMemo', [address, 7n, word('x')]] as const;
+  const [paid = assert.fail('a movement'), ...more] = movementsOf(world.ok(ann, [...pays()]));
+  assert.deepEqual([...told(paid), paid.via], [ann.address, bea.address, 7n, 'x', null, one]);
+  assert.deepEqual(more, []);
+  const item = (to = one) => ({ to, amount: 5n, memo: none });
+  const batch = (items: object[], ref: string) => {
+    const args = [world.token, items, word(ref), true];
+    return paymentsIn(movementsOf(world.ok(ann, [payouts, 'payoutBatch', args])));
+  };
+  assert.deepEqual(
+    batch([item(), item()], 'same').map(({ to, via }) => [to, via]),
+    [[bea.address, one]],
+  );
+  assert.deepEqual(
+    batch([item(), item(two)], 'both').map(({ to, via }) => [to, via]),
+    [[ZERO_ADDRESS, null]],
+  );
+  const { account, height, index } = genesisEntry(bea.address, asWei(7n), 1, world.token);
+  for (const via of [one ?? null, null]) {
+    const entry = { ...genesisEntry(bea.address, asWei(7n), 1, world.token), via };
+    const read = decodeHistoryEntry(encodeHistoryEntry(entry), { account, height, index });
+    assert.deepEqual(read, entry);
+  }
 });
 
 it('what a contract moves beside an order is not of the order', () => {

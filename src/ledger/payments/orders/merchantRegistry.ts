@@ -7,6 +7,7 @@ import { concatBytes, uintToBytes, utf8 } from '#src/lib/bytes.ts';
 import {
   type Address,
   addressToBytes,
+  canReceiveMoney,
   isReservedAddress,
   ZERO_ADDRESS,
 } from '#src/types/address.ts';
@@ -260,7 +261,7 @@ function checkFees(fees: readonly Fee[]): bigint {
   let total = 0n;
   for (const [index, { receiver, bps, fixedAmount }] of fees.entries()) {
     total += bps;
-    const isSound = receiver !== ZERO_ADDRESS && !isReservedAddress(receiver) && total <= BPS;
+    const isSound = canReceiveMoney(receiver) && total <= BPS;
     if (!isSound || fixedAmount > tokenAmountMax) throw fail('InvalidFee', BigInt(index));
   }
   return total;
@@ -280,8 +281,8 @@ function needAccess({ state, sender }: Call, memberId: Hash): void {
 
 /** Nobody between payer and merchant can be the merchant (R3). */
 function needSettlementAccount({ state }: Seen, account: Address): void {
-  const isNobody = account === ZERO_ADDRESS || isReservedAddress(account);
-  if (isNobody || isConduit(state, account)) throw fail('InvalidAccount', account);
+  const isSound = canReceiveMoney(account) && !isConduit(state, account);
+  if (!isSound) throw fail('InvalidAccount', account);
 }
 
 /** By a key with the right ADMIN; each is good once. */

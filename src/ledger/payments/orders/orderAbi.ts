@@ -104,6 +104,7 @@ export const orderAbi = parseAbi([
   'error PayerNotAllowed(address payer)',
   'error AmountAboveRest(bytes32 orderId, uint256 amount, uint256 rest)',
   'error FeesAboveLimit(bytes32 orderId, uint256 fees, uint256 limit)',
+  'error NotAttested(bytes32 orderId, address token, uint256 threshold)',
   'error NothingParked(bytes32 orderId, address receiver)',
   ...tokenErrors,
   ...commonErrors,

@@ -8,11 +8,20 @@ import type { Hash } from '#src/types/hash.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
 import { PAYMENT_ORDERS } from '../addresses.ts';
 import { type Call, Revert } from '../contract.ts';
-import { HOLD, lock, unlock } from '../tokens/holds.ts';
+import { HOLD, lock, payHeld as payHeldOf, release } from '../tokens/holds.ts';
 import { log as tokenLog } from '../tokens/tokenAbi.ts';
-import { checkReceiver, move, movingHead, tokenAt } from '../tokens/tokenStore.ts';
+import {
+  checkReceiver,
+  countOut,
+  type Movement,
+  move,
+  movingHead,
+  needWithinLimits,
+  tokenAt,
+} from '../tokens/tokenStore.ts';
 import { type Fee, feesOf } from './merchantStore.ts';
 import { fail, log } from './orderAbi.ts';
+import { giveBackOrder } from './orderRules.ts';
 import { type OrderRecord, orders } from './orderStore.ts';
 
 const BPS = 10_000n;
@@ -52,14 +61,21 @@ export function settle(call: Call, capture: Capture): void {
   const net = gross - fees;
   const pay = isHeld ? payHeld : move;
   const head = movingHead(state, token);
-  const toMerchant = { token, from, to: settlement, amount: net, hasMemo: true };
+  // What is held was counted as the payer's then.
+  if (!isHeld) countOut(call, token, from, gross);
+  const part = { token, from, hasMemo: true, counts: 'for receiver' } as const;
+  const toMerchant = { ...part, to: settlement, amount: net };
   checkReceiver(state, head, toMerchant);
   if (net > 0n) pay(call, toMerchant);
   const merchantId = record.merchantId.get(state);
   call.emit(log('OrderCaptured', id, merchantId, settlement, gross, net, fees));
   for (const { fee, amount } of shares) {
-    const toReceiver = { token, from, to: fee.receiver, amount, hasMemo: true, isFee: true };
-    if (canPay(() => checkReceiver(state, head, toReceiver))) {
+    const toReceiver = { ...part, to: fee.receiver, amount, isFee: true };
+    const check = () => {
+      checkReceiver(state, head, toReceiver);
+      needWithinLimits(call, toReceiver);
+    };
+    if (canPay(check)) {
       pay(call, toReceiver);
       call.emit(log('FeePaid', id, fee.receiver, fee.kind, amount));
     } else {
@@ -81,11 +97,10 @@ function canPay(check: () => void): boolean {
   }
 }
 
-type Payment = { token: Address; from: Address; to: Address; amount: bigint; hasMemo: boolean };
-
 /** Of what is held for orders. */
-function payHeld(call: Call, { token, from, to, amount }: Payment): void {
-  unlock(call, token, { from, held: amount, to, paid: amount });
+function payHeld(call: Call, movement: Movement): void {
+  const { token, amount } = movement;
+  payHeldOf(call, movement);
   const escrowed = orders.escrowed(token);
   escrowed.set(call.state, escrowed.get(call.state) - amount);
 }
@@ -101,11 +116,11 @@ export type OrderHold = {
 
 /** ERC-1996, with this contract as notary: in the payer's own account. */
 export function holdFor(call: Call, hold: OrderHold): void {
-  const { state } = call;
+  const { state, now: heldAt } = call;
   const { id, token, from, to, amount, expiration } = hold;
   lock(call, from, amount, token);
   const record = tokenAt(token).orderHolds(id);
-  record.head.set(state, { from, status: HOLD.ordered, expiration });
+  record.head.set(state, { from, status: HOLD.ordered, expiration, heldAt });
   record.aim.set(state, { to, value: amount });
   const escrowed = orders.escrowed(token);
   escrowed.set(state, escrowed.get(state) + amount);
@@ -121,15 +136,17 @@ export function endHold(
 ): void {
   const { state } = call;
   const record = tokenAt(token).orderHolds(id);
-  const { from, expiration } = record.head.get(state);
+  const { from, expiration, heldAt } = record.head.get(state);
+  const isUnused = captured === 0n;
   if (rest > 0n) {
-    unlock(call, token, { from, held: rest, to: from, paid: 0n });
+    release(call, { token, from, amount: rest, heldAt, isUnused });
+    giveBackOrder(call, orders.orders(id), { amount: rest, count: isUnused ? 1n : 0n, heldAt });
     const escrowed = orders.escrowed(token);
     escrowed.set(state, escrowed.get(state) - rest);
   }
   const released = isLate ? HOLD.releasedOnExpiration : HOLD.releasedByNotary;
   const status = captured > 0n ? HOLD.executed : released;
-  record.head.set(state, { from, status, expiration });
+  record.head.set(state, { from, status, expiration, heldAt });
   const { value } = record.aim.get(state);
   if (captured > 0n) {
     const amounts = [PAYMENT_ORDERS, value, captured] as const;

@@ -8,6 +8,7 @@ import { ZERO_HASH } from '#src/types/vote.ts';
 import { PAYMENT_ORDERS } from '../addresses.ts';
 import type { Call } from '../contract.ts';
 import { RECEIVE_TYPE, takeAuthorization } from '../tokens/authorizations.ts';
+import { DIRECTION } from '../tokens/limits.ts';
 import { structHash } from '../tokens/signatures.ts';
 import { checkMovement, move, tokenAt } from '../tokens/tokenStore.ts';
 import { TOKEN_CHANNEL } from './channelStore.ts';
@@ -25,6 +26,7 @@ import {
   needPayer,
 } from './orderGuards.ts';
 import { endHold, holdFor, settle } from './orderMoney.ts';
+import { countOrder, needAttested } from './orderRules.ts';
 import { CAPTURE, type OrderRecord, STATE } from './orderStore.ts';
 
 /** T6 and T7: the payer has agreed, by sending this or by what it signed. */
@@ -36,8 +38,10 @@ export function pay(call: Call, id: Hash, payer: Address): void {
   const { amount } = record.wanted.get(state);
   const { token } = record.money.get(state);
   const { account: to } = record.settlement.get(state);
+  needAttested(call, id, record, payer);
   const movement = { token, from: payer, to, amount, hasMemo: true };
   checkMovement(state, tokenAt(token).head.get(state), movement);
+  countOrder(call, record, DIRECTION.in, amount);
   record.settlement.set(state, { account: to, authorized: amount });
   const isCharge = record.head.get(state).captureMode === CAPTURE.charge;
   call.emit(log('OrderAuthorized', id, merchantId, payer, amount, !isCharge));
@@ -140,8 +144,11 @@ export function refund(call: Call, id: Hash, amount: bigint, refundRef: Hash): H
   if (amount === 0n || amount > rest) throw fail('AmountAboveRest', id, amount, rest);
   const merchantId = record.merchantId.get(state);
   const { settlementAccount: from } = merchants.merchants(merchantId).head.get(state);
-  const movement = { token, from, to: payer, amount, hasMemo: true };
+  // No account's limit stands between a customer and its money.
+  const counts = 'for nobody';
+  const movement = { token, from, to: payer, amount, hasMemo: true, counts } as const;
   checkMovement(state, tokenAt(token).head.get(state), movement);
+  countOrder(call, record, DIRECTION.out, amount);
   record.money.set(state, { token, refunded: refunded + amount });
   move(call, movement);
   const refundId = structHash(id, refundRef, refunded);

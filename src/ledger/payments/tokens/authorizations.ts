@@ -8,7 +8,7 @@ import type { StateReader } from '../../state/reader.ts';
 import type { Call } from '../contract.ts';
 import { digest, joined, RECOVERY_GAS, signerOf, structHash, typeHash } from './signatures.ts';
 import { fail, log } from './tokenAbi.ts';
-import { allow, checkMovement, move, tokenAt, tokenOf } from './tokenStore.ts';
+import { allow, checkMovement, move, resolved, tokenAt, tokenOf } from './tokenStore.ts';
 
 const PERMIT = typeHash(
   'Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)',
@@ -65,7 +65,7 @@ function settle(call: Call, type: Hash, signed: Authorization, signature: Uint8A
   const { head } = tokenOf(call);
   const { from, to, value: amount } = signed;
   takeAuthorization(call, call.self, type, signed, signature);
-  const movement = { token: call.self, from, to, amount, hasMemo: false };
+  const movement = resolved(call.state, { token: call.self, from, to, amount, hasMemo: false });
   checkMovement(call.state, head, movement);
   move(call, movement);
 }

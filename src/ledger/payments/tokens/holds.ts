@@ -8,9 +8,22 @@ import { tokenAmountMax } from '#src/types/currency.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { StateReader } from '../../state/reader.ts';
 import { PAYMENT_ORDERS } from '../addresses.ts';
+import { recipientOf } from '../addressStore.ts';
 import type { Call } from '../contract.ts';
+import { accountHolder, giveBack } from './limits.ts';
 import { fail, log } from './tokenAbi.ts';
-import { checkMovement, needAvailable, spendAllowance, tokenAt, tokenOf } from './tokenStore.ts';
+import {
+  checkMovement,
+  countOut,
+  credit,
+  type Movement,
+  needAvailable,
+  resolved,
+  spendAllowance,
+  tellVia,
+  tokenAt,
+  tokenOf,
+} from './tokenStore.ts';
 
 /** As ERC-1996 numbers them. */
 export const HOLD = {
@@ -44,10 +57,11 @@ export function hold(call: Call, wanted: NewHold): void {
   const isNobody = notary === ZERO || isReservedAddress(notary);
   if (value === 0n || isNobody) throw fail('InvalidHold', operationId);
   if (from !== sender) spendAllowance(call, from, value);
-  checkMovement(state, head, { token: self, from, to, amount: value, hasMemo: true });
+  const movement = { token: self, from, to, amount: value, hasMemo: true };
+  checkMovement(state, head, resolved(state, movement));
   const expiration = expirationOf(call, wanted);
   lock(call, from, value);
-  record.head.set(state, { from, status: HOLD.ordered, expiration });
+  record.head.set(state, { from, status: HOLD.ordered, expiration, heldAt: call.now });
   record.aim.set(state, { to, value });
   record.notary.set(state, notary);
   record.issuer.set(state, sender);
@@ -58,14 +72,16 @@ export function hold(call: Call, wanted: NewHold): void {
 export function executeHold(call: Call, operationId: Hash, value: bigint): void {
   const { state, self, sender } = call;
   const { head } = tokenOf(call);
-  const { record, from, expiration } = openHold(call, operationId);
+  const { record, from, expiration, heldAt } = openHold(call, operationId);
   const { to, value: held } = record.aim.get(state);
   if (record.notary.get(state) !== sender) throw fail('NotHoldParty', sender);
   if (isOver(call, expiration)) throw fail('HoldExpired', operationId, expiration);
   if (value === 0n || value > held) throw fail('HoldTooSmall', operationId, held, value);
-  checkMovement(state, head, { token: self, from, to, amount: value, hasMemo: true });
-  record.head.set(state, { from, status: HOLD.executed, expiration });
-  unlock(call, self, { from, held, to, paid: value });
+  const movement = resolved(state, { token: self, from, to, amount: value, hasMemo: true });
+  checkMovement(state, head, movement);
+  record.head.set(state, { from, status: HOLD.executed, expiration, heldAt });
+  payHeld(call, movement);
+  release(call, { token: self, from, amount: held - value, heldAt, isUnused: false });
   const issuer = record.issuer.get(state);
   call.emit(log(self, 'HoldExecuted', issuer, operationId, sender, held, value));
 }
@@ -74,12 +90,13 @@ export function executeHold(call: Call, operationId: Hash, value: bigint): void 
 export function releaseHold(call: Call, operationId: Hash): void {
   const { state, self, sender } = call;
   tokenOf(call);
-  const { record, from, expiration } = openHold(call, operationId);
-  const { to, value: held } = record.aim.get(state);
+  const { record, from, expiration, heldAt } = openHold(call, operationId);
+  const { to: named, value: held } = record.aim.get(state);
+  const to = recipientOf(state, named);
   const status = releasedBy(call, { expiration, to, notary: record.notary.get(state) });
   if (status === null) throw fail('NotHoldParty', sender);
-  record.head.set(state, { from, status, expiration });
-  unlock(call, self, { from, held, to, paid: 0n });
+  record.head.set(state, { from, status, expiration, heldAt });
+  release(call, { token: self, from, amount: held, heldAt, isUnused: true });
   call.emit(log(self, 'HoldReleased', record.issuer.get(state), operationId, status));
 }
 
@@ -87,12 +104,12 @@ export function releaseHold(call: Call, operationId: Hash): void {
 export function renewHold(call: Call, operationId: Hash, timeToExpiration: bigint): void {
   const { state, self, sender } = call;
   tokenOf(call);
-  const { record, from, expiration } = openHold(call, operationId);
+  const { record, from, expiration, heldAt } = openHold(call, operationId);
   const issuer = record.issuer.get(state);
   if (sender !== from && sender !== issuer) throw fail('NotHoldParty', sender);
   if (isOver(call, expiration)) throw fail('HoldExpired', operationId, expiration);
   const renewed = expirationOf(call, { operationId, timeToExpiration });
-  record.head.set(state, { from, status: HOLD.ordered, expiration: renewed });
+  record.head.set(state, { from, status: HOLD.ordered, expiration: renewed, heldAt });
   call.emit(log(self, 'HoldRenewed', issuer, operationId, expiration, renewed));
 }
 
@@ -109,51 +126,65 @@ export function holdData(state: StateReader, token: Address, operationId: Hash) 
 
 /** Money that is its owner's, and not available. */
 export function lock(call: Call, from: Address, value: bigint, token = call.self): void {
-  const { state } = call;
   if (value > tokenAmountMax) throw fail('AmountTooLarge', value, tokenAmountMax);
-  needAvailable(state, token, from, value);
-  const { balances, supplies } = tokenAt(token);
-  const own = balances(from).get(state);
-  const { available, held } = own;
-  balances(from).set(state, { ...own, available: available - value, held: held + value });
-  const sums = supplies.get(state);
-  supplies.set(state, { ...sums, held: sums.held + value });
+  needAvailable(call.state, token, from, value);
+  countOut(call, token, from, value);
+  moveHeld(call, { token, from, held: value, available: -value });
 }
 
-type Unlocking = {
+/** Of what is held; it was counted as its owner's when it was locked. */
+export function payHeld(call: Call, movement: Movement): void {
+  const { token, from, to, amount: value } = movement;
+  moveHeld(call, { token, from, held: -value, available: 0n });
+  credit(call, movement);
+  call.emit(log(token, 'Transfer', from, to, value));
+  tellVia(call, movement);
+}
+
+export type Release = {
+  readonly token: Address;
   readonly from: Address;
-  /** All that was locked for this. */
-  readonly held: bigint;
-  readonly to: Address;
-  /** Of it, what moves; the rest is available again. */
-  readonly paid: bigint;
+  readonly amount: bigint;
+  readonly heldAt: bigint;
+  /** Nothing of the hold was paid: it is no payment any more. */
+  readonly isUnused: boolean;
 };
 
-export function unlock(call: Call, token: Address, { from, held, to, paid }: Unlocking): void {
+/** What is not paid is its owner's to spend again. */
+export function release(call: Call, released: Release): void {
+  const { token, from, amount, heldAt, isUnused } = released;
+  if (amount === 0n) return;
+  const { limits } = moveHeld(call, { token, from, held: -amount, available: amount });
+  if (limits === 0n) return;
+  const count = isUnused ? 1n : 0n;
+  giveBack(call, accountHolder(token, from, limits), { amount, count, heldAt });
+}
+
+type Change = { token: Address; from: Address; held: bigint; available: bigint };
+
+/** Gives what there was before. */
+function moveHeld(call: Call, { token, from, held, available }: Change) {
   const { state } = call;
   const { balances, supplies } = tokenAt(token);
   const own = balances(from).get(state);
-  const available = own.available + held - paid;
-  balances(from).set(state, { ...own, available, held: own.held - held });
+  const changed = { available: own.available + available, held: own.held + held };
+  balances(from).set(state, { ...own, ...changed });
   const sums = supplies.get(state);
-  supplies.set(state, { ...sums, held: sums.held - held });
-  if (paid === 0n) return;
-  const taker = balances(to).get(state);
-  balances(to).set(state, { ...taker, available: taker.available + paid });
-  call.emit(log(token, 'Transfer', from, to, paid));
+  supplies.set(state, { ...sums, held: sums.held + held });
+  return own;
 }
 
 function openHold(call: Call, operationId: Hash) {
   const record = tokenAt(call.self).holds(operationId);
-  const { from, status, expiration } = record.head.get(call.state);
+  const { from, status, expiration, heldAt } = record.head.get(call.state);
   if (status === 0n) throw fail('UnknownHold', operationId);
   if (status !== HOLD.ordered) throw fail('HoldNotOpen', operationId, status);
-  return { record, from, expiration };
+  return { record, from, expiration, heldAt };
 }
 
 function releasedBy(
   call: Call,
-  hold: { expiration: bigint; to: Address; notary: Address },
+  hold: { expiration: bigint; to: Address | null; notary: Address },
 ): bigint | null {
   if (call.sender === hold.notary) return HOLD.releasedByNotary;
   if (call.sender === hold.to) return HOLD.releasedByPayee;

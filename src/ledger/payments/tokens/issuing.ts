@@ -4,7 +4,7 @@
  */
 import { keccak256 } from '#src/crypto/keccak.ts';
 import { utf8 } from '#src/lib/bytes.ts';
-import type { Address } from '#src/types/address.ts';
+import { type Address, canReceiveMoney } from '#src/types/address.ts';
 import { tokenAmountMax } from '#src/types/currency.ts';
 import { type Hash, hashFromBytes } from '#src/types/hash.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
@@ -14,12 +14,13 @@ import { isConduit, memberHasRole, ROLE } from '../memberStore.ts';
 import { isAllowed, policyExists, refusalOf } from './policyStore.ts';
 import { fail, log } from './tokenAbi.ts';
 import {
-  canReceiveMoney,
   changeSupply,
   hasRole,
   move,
   needAvailable,
   pausedSeconds,
+  resolved,
+  tellVia,
   tokenAt,
   tokenOf,
 } from './tokenStore.ts';
@@ -38,21 +39,23 @@ export function grantAll(state: StateWriter, token: Address, admin: Address): vo
   for (const one of Object.values(TOKEN_ROLE)) tokenAt(token).roles(one)(admin).set(state, true);
 }
 
-export function mint(call: Call, to: Address, value: bigint, memo: Hash): void {
-  const { state, self } = call;
+export function mint(call: Call, named: Address, value: bigint, memo: Hash): void {
+  const { state, self, sender } = call;
   const { token, head } = needRole(call, TOKEN_ROLE.issuer);
   if (head.paused) throw fail('EnforcedPause');
   // Whoever lost its licence issues no more.
   const issuer = token.issuerMemberId.get(state);
   if (!memberHasRole(state, issuer, ROLE.issuer)) {
-    throw fail('AccessControlUnauthorizedAccount', call.sender, TOKEN_ROLE.issuer);
+    throw fail('AccessControlUnauthorizedAccount', sender, TOKEN_ROLE.issuer);
   }
+  const issued = { token: self, from: sender, to: named, amount: value, hasMemo: true };
+  const { to, via } = resolved(state, issued);
   if (!canReceiveMoney(to)) throw fail('ERC20InvalidReceiver', to);
   if (isConduit(state, to)) throw fail('ConduitNotCredited', to);
   if (!isAllowed(state, head.transferPolicyId, to, 'mintRecipient')) {
     throw fail('ERC7943CannotReceive', to);
   }
-  const refusal = refusalOf(state, { token: self, from: call.sender, to, hasMemo: true });
+  const refusal = refusalOf(state, { ...issued, to });
   if (refusal !== null) throw fail('ReceiverRefusesToken', to, self);
   // Before anything is added to it: a sum of more than a word could not even be told.
   if (value > tokenAmountMax) throw fail('AmountTooLarge', value, tokenAmountMax);
@@ -60,6 +63,7 @@ export function mint(call: Call, to: Address, value: bigint, memo: Hash): void {
   const { supplyCap } = token.limits.get(state);
   if (total + value > supplyCap) throw fail('SupplyCapExceeded', total + value, supplyCap);
   changeSupply(call, to, value);
+  if (via !== undefined) tellVia(call, { ...issued, from: ZERO, to, via });
   call.emit(log(self, 'TransferWithMemo', ZERO, to, value, memo));
   call.emit(log(self, 'Mint', to, value));
 }
@@ -115,9 +119,12 @@ export function setFrozen(call: Call, account: Address, value: bigint): void {
  * ERC-7943: by order of a court, say. It asks neither the sender nor its policy, and takes what is
  * frozen last.
  */
-export function forceTransfer(call: Call, from: Address, to: Address, value: bigint): void {
+export function forceTransfer(call: Call, from: Address, named: Address, value: bigint): void {
   const { state, self } = call;
   const { token, head } = needRole(call, TOKEN_ROLE.compliance);
+  const ordered = { token: self, from, to: named, amount: value, hasMemo: true };
+  const movement = resolved(state, { ...ordered, counts: 'for nobody' });
+  const { to } = movement;
   if (!canReceiveMoney(to)) throw fail('ERC20InvalidReceiver', to);
   if (isConduit(state, to)) throw fail('ConduitNotCredited', to);
   if (!isAllowed(state, head.transferPolicyId, to, 'recipient')) {
@@ -127,7 +134,7 @@ export function forceTransfer(call: Call, from: Address, to: Address, value: big
   if (value > available) throw fail('ERC20InsufficientBalance', from, available, value);
   const frozen = isFrozen ? token.frozen(from).get(state) : 0n;
   if (frozen > available - value) writeFrozen(call, from, available - value);
-  move(call, { token: self, from, to, amount: value, hasMemo: true });
+  move(call, movement);
   call.emit(log(self, 'ForcedTransfer', from, to, value));
 }
 

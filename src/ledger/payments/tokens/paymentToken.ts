@@ -2,9 +2,10 @@
  * PaymentToken (payments.md 2.3): one currency of one issuer, an ERC-20 and what belongs to it. It
  * lies at an address that shows its currency; TokenFactory makes it.
  */
-import { type Address, isTokenAddress } from '#src/types/address.ts';
+import { type Address, canReceiveMoney, isTokenAddress } from '#src/types/address.ts';
 import { type Hash, hashFromBytes, keccakHash } from '#src/types/hash.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
+import { recipientOf } from '../addressStore.ts';
 import { type Call, defineTemplate, type NativeContract, Revert, type View } from '../contract.ts';
 import {
   cancelAuthorization,
@@ -32,10 +33,11 @@ import { joined, VERSION } from './signatures.ts';
 import { fail, log, tokenAbi } from './tokenAbi.ts';
 import {
   allow,
-  canReceiveMoney,
   checkMovement,
   hasRole,
   move,
+  needWithinLimits,
+  resolved,
   spendAllowance,
   tokenOf,
   unfrozenOf,
@@ -152,7 +154,10 @@ const template = defineTemplate({
     },
     canReceive: {
       gas: READ,
-      run: (view, account) => canReceiveMoney(account) && mayDo(view, account, 'recipient'),
+      run: (view, account) => {
+        const to = recipientOf(view.state, account);
+        return to !== null && canReceiveMoney(to) && mayDo(view, to, 'recipient');
+      },
     },
     canTransfer: {
       gas: READ,
@@ -160,7 +165,9 @@ const template = defineTemplate({
         const { head } = tokenOf(view);
         const { state, self: token } = view;
         try {
-          checkMovement(state, head, { token, from, to, amount, hasMemo: false });
+          const movement = resolved(state, { token, from, to, amount, hasMemo: false });
+          checkMovement(state, head, movement);
+          needWithinLimits(view, movement);
         } catch (error) {
           if (error instanceof Revert) return false;
           throw error;
@@ -280,7 +287,7 @@ function mayDo(view: View, account: Address, side: 'sender' | 'recipient'): bool
 
 function pay(call: Call, from: Address, to: Address, amount: bigint, hasMemo = false): true {
   const { head } = tokenOf(call);
-  const movement = { token: call.self, from, to, amount, hasMemo };
+  const movement = resolved(call.state, { token: call.self, from, to, amount, hasMemo });
   checkMovement(call.state, head, movement);
   move(call, movement);
   return true;

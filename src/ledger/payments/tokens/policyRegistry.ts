@@ -1,69 +1,28 @@
 /**
  * PolicyRegistry, 0x4d5042…0011 (payments.md 2.3; TIP-403, TIP-1015, TIP-1028): lists of accounts
- * that tokens and receivers refer to by number. A list has an admin, who alone changes it.
+ * that tokens and receivers refer to by number, limits of what may move in a period, and what both
+ * ends of a large payment attest. A list has an admin, who alone changes it.
  */
-import { parseAbi } from 'abitype';
 import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
 import { POLICY_REGISTRY } from '../addresses.ts';
-import { type Call, commonErrors, defineContract, errorsOf, eventsOf, long } from '../contract.ts';
-import { isAllowed, nextPolicyId, POLICY, policies, policyExists } from './policyStore.ts';
-
-const abi = parseAbi([
-  'function createPolicy(address admin, uint8 policyType) returns (uint64 policyId)',
-  long(
-    'function createPolicyWithAccounts(address admin, uint8 policyType, address[] accounts)',
-    'returns (uint64 policyId)',
-  ),
-  long(
-    'function createCompoundPolicy(uint64 senderPolicyId, uint64 recipientPolicyId, uint64',
-    'mintRecipientPolicyId) returns (uint64 policyId)',
-  ),
-  'function modifyPolicyWhitelist(uint64 policyId, address account, bool allowed)',
-  'function modifyPolicyBlacklist(uint64 policyId, address account, bool restricted)',
-  'function setPolicyAdmin(uint64 policyId, address admin)',
-  'function isAuthorized(uint64 policyId, address user) view returns (bool)',
-  'function isAuthorizedSender(uint64 policyId, address user) view returns (bool)',
-  'function isAuthorizedRecipient(uint64 policyId, address user) view returns (bool)',
-  long(
-    'function setReceivePolicy(uint64 senderPolicyId, uint64 tokenFilterId, address',
-    'recoveryAuthority, bool requireMemo)',
-  ),
-  long(
-    'function receivePolicy(address account) view returns (bool hasReceivePolicy, uint64',
-    'senderPolicyId, uint64 tokenFilterId, address recoveryAuthority, bool requireMemo)',
-  ),
-  'event PolicyCreated(uint64 indexed policyId, address indexed updater, uint8 policyType)',
-  long(
-    'event PolicyAdminUpdated(uint64 indexed policyId, address indexed updater, address',
-    'indexed admin)',
-  ),
-  long(
-    'event WhitelistUpdated(uint64 indexed policyId, address indexed updater, address indexed',
-    'account, bool allowed)',
-  ),
-  long(
-    'event BlacklistUpdated(uint64 indexed policyId, address indexed updater, address indexed',
-    'account, bool restricted)',
-  ),
-  long(
-    'event ReceivePolicyUpdated(address indexed account, uint64 senderPolicyId, uint64',
-    'tokenFilterId, address recoveryAuthority, bool requireMemo)',
-  ),
-  'error NotAuthorized(address caller)',
-  'error InvalidAccount(address account)',
-  'error UnknownPolicy(uint64 policyId)',
-  'error InvalidPolicyType(uint8 policyType)',
-  'error IncompatiblePolicyType(uint64 policyId, uint8 policyType)',
-  ...commonErrors,
-]);
-
-const fail = errorsOf(abi);
-const log = eventsOf(POLICY_REGISTRY, abi);
+import { type Call, defineContract, type View } from '../contract.ts';
+import { attest, isAttested, policyDomain, setThreshold, thresholdOf } from './attestations.ts';
+import { limitOf, setLimit } from './limitOfficers.ts';
+import { fail, log, policyAbi } from './policyAbi.ts';
+import {
+  ALLOW_ALL,
+  isAllowed,
+  nextPolicyId,
+  POLICY,
+  policies,
+  policyExists,
+  REFUSE_ALL,
+} from './policyStore.ts';
 
 export const policyRegistry = defineContract({
   name: 'PolicyRegistry',
   address: POLICY_REGISTRY,
-  abi,
+  abi: policyAbi,
   functions: {
     createPolicy: { gas: 10_000n, run: (call, admin, type) => create(call, admin, type) },
     createPolicyWithAccounts: {
@@ -146,6 +105,36 @@ export const policyRegistry = defineContract({
         return [isSet, senders, tokens, own.recoveryAuthority.get(state), requireMemo] as const;
       },
     },
+    policyData: {
+      gas: 5_000n,
+      run: (view, id) => {
+        needPolicy(view, id);
+        if (id === REFUSE_ALL) return [POLICY.whitelist, ZERO_ADDRESS] as const;
+        if (id === ALLOW_ALL) return [POLICY.blacklist, ZERO_ADDRESS] as const;
+        const { type, admin } = policies.policies(id).head.get(view.state);
+        return [type, admin] as const;
+      },
+    },
+    setLimit: {
+      gas: 10_000n,
+      isGoverned: true,
+      run: (call, subject, token, direction, unit, maxAmount, maxCount) =>
+        setLimit(call, { subject, token, direction, unit, maxAmount, maxCount }),
+    },
+    limitOf: { gas: 5_000n, run: limitOf },
+    setDualAttestationThreshold: { gas: 8_000n, run: setThreshold },
+    dualAttestationThreshold: { gas: 5_000n, run: thresholdOf },
+    attest: {
+      gas: 10_000n,
+      run: (call, referenceId, token, amount, sender, receiver, signature) =>
+        attest(call, { referenceId, token, amount, sender, receiver }, signature),
+    },
+    isAttested: {
+      gas: 5_000n,
+      run: ({ state }, referenceId, token, amount, sender, receiver, receiverMemberId) =>
+        isAttested(state, { referenceId, token, amount, sender, receiver }, receiverMemberId),
+    },
+    DOMAIN_SEPARATOR: { gas: 5_000n, run: ({ state }) => policyDomain(state) },
   },
 });
 
@@ -172,7 +161,7 @@ function list(call: Call, id: bigint, type: bigint, account: Address, isListed: 
   call.emit(log(name, id, call.sender, account, isListed));
 }
 
-function needPolicy({ state }: Call, id: bigint): void {
+function needPolicy({ state }: View, id: bigint): void {
   if (!policyExists(state, id)) throw fail('UnknownPolicy', id);
 }
 

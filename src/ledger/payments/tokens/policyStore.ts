@@ -1,13 +1,16 @@
 /**
  * What PolicyRegistry keeps, and what tokens ask of it: lists of accounts that may or may not send,
- * receive or be minted to, and what an account wants to receive.
+ * receive or be minted to, what an account wants to receive, how much may move in a period, and
+ * what both ends of a large payment have attested.
  *
- * Storage: 0 count, 1 policies, 2 listed, 3 receivers.
+ * Storage: 0 count, 1 policies, 2 listed, 3 receivers, 4 limits, 5 orderLimits, 6 thresholds,
+ * 7 attested.
  */
 import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
+import { tokenAmountBits } from '#src/types/currency.ts';
 import type { StateReader } from '../../state/reader.ts';
 import { POLICY_REGISTRY } from '../addresses.ts';
-import { address, bool, mapping, packed, storage, struct, uint } from '../storage.ts';
+import { address, bool, bytes32, mapping, packed, storage, struct, uint } from '../storage.ts';
 
 /** TIP-403: two that are always there. */
 export const REFUSE_ALL = 0n;
@@ -16,6 +19,15 @@ const FIRST_OWN = 2n;
 
 /** payments.md 2.1, rule 11. */
 export const POLICY = { whitelist: 0n, blacklist: 1n, compound: 2n } as const;
+
+const amount = uint(tokenAmountBits);
+
+const limitKind = struct({
+  /** 0: none of this kind. Since when it is there: what was held before was not counted. */
+  rule: packed({ maxAmount: amount, maxCount: uint(32), since: uint(48) }),
+  /** In the period that began then; more than can be paid in a year. */
+  used: packed({ amount: uint(144), count: uint(48), period: uint(48) }),
+});
 
 export const policies = storage(POLICY_REGISTRY, {
   /** Those that were made. */
@@ -37,6 +49,14 @@ export const policies = storage(POLICY_REGISTRY, {
       recoveryAuthority: address,
     }),
   ),
+  /** By subject, and by which it is, whose kind, and in which token: a number (limits.ts). */
+  limits: mapping(bytes32, mapping(uint(256), limitKind)),
+  /** Which of them a merchant or a member has, bit by bit; of an account its balance tells it. */
+  orderLimits: mapping(uint(8), mapping(bytes32, mapping(address, uint(16)))),
+  /** By token: what an order has to be attested from; asked only where the token's flag is set. */
+  thresholds: mapping(address, amount),
+  /** By the hash of what was attested. */
+  attested: mapping(bytes32, bool),
 });
 
 export type Side = 'sender' | 'recipient' | 'mintRecipient';

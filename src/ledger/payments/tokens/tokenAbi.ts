@@ -39,6 +39,12 @@ export const tokenErrors = [
   'error InvalidHold(bytes32 operationId)',
   'error NotHoldParty(address caller)',
   'error ReserveFromTheFuture(uint48 asOf)',
+  'error VirtualAddressUnregistered(address virtualAddress)',
+  // What is left of a limit; of 0 at the most there is no limit.
+  long(
+    'error LimitExceeded(bytes32 subject, address token, uint8 direction, uint8 periodUnit,',
+    'uint256 maxAmount, uint256 restAmount, uint32 maxCount, uint32 restCount)',
+  ),
 ] as const;
 
 /** PaymentToken (payments.md 2.3), in its order; then roles (as OpenZeppelin has them) and EIP-5267. */
@@ -149,6 +155,11 @@ export const tokenAbi = parseAbi([
   long(
     'event TransferWithMemo(address indexed from, address indexed to, uint256 amount, bytes32',
     'indexed memo)',
+  ),
+  // After the one `Transfer` to its master: which address the payer named.
+  long(
+    'event VirtualTransfer(address indexed from, address indexed virtualAddress, address',
+    'indexed master, uint256 amount)',
   ),
   'event Mint(address indexed to, uint256 amount)',
   'event Burn(address indexed from, uint256 amount)',

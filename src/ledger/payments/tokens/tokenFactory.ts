@@ -11,7 +11,7 @@ import { type Hash, hashToBytes } from '#src/types/hash.ts';
 import type { StateWriter } from '../../state/reader.ts';
 import { TOKEN_FACTORY } from '../addresses.ts';
 import { commonErrors, defineContract, errorsOf, eventsOf, long } from '../contract.ts';
-import { memberHasRole, ROLE, standingOf } from '../memberStore.ts';
+import { isOperatorOf, ROLE } from '../memberStore.ts';
 import { valuesOf } from '../storage.ts';
 import { chainIdIn, factory } from './factoryStore.ts';
 import { grantAll } from './issuing.ts';
@@ -60,7 +60,8 @@ export const tokenFactory = defineContract({
       gas: 60_000n,
       run: (call, name, symbol, currency, issuerMemberId, admin, salt) => {
         const { state, sender } = call;
-        needIssuer(state, sender, issuerMemberId);
+        const isIssuer = isOperatorOf(state, sender, issuerMemberId, ROLE.issuer);
+        if (!isIssuer) throw fail('NotAuthorized', sender);
         if (!isTokenName(name)) throw fail('InvalidName', name);
         if (!isTokenSymbol(symbol)) throw fail('InvalidSymbol', symbol);
         if (!isCurrency(currency)) throw fail('InvalidCurrency', currency);
@@ -109,7 +110,8 @@ export function makeToken(state: StateWriter, address: Address, wanted: NewToken
   const { name, symbol, currency, issuerMemberId, admin } = wanted;
   const token = tokenAt(address);
   const stood = { paused: false, pausedSince: 0n, pausedSeconds: 0n };
-  token.head.set(state, { exists: true, transferPolicyId: ALLOW_ALL, ...stood });
+  const rules = { transferPolicyId: ALLOW_ALL, hasOrderLimits: false, hasThreshold: false };
+  token.head.set(state, { exists: true, ...stood, ...rules });
   token.limits.set(state, { supplyCap: tokenAmountMax });
   token.name.set(state, name);
   token.symbol.set(state, symbol);
@@ -136,11 +138,4 @@ function keyOf(currency: string) {
 
 function currencyOf(key: Hex): string {
   return Buffer.from(hexBytes(key)).toString('latin1');
-}
-
-/** An account of this member, which may issue. */
-function needIssuer(state: StateWriter, account: Address, memberId: Hash): void {
-  const standing = standingOf(state, account);
-  const isOne = standing.memberId === memberId && (standing.roles & ROLE.issuer) !== 0n;
-  if (!isOne || !memberHasRole(state, memberId, ROLE.issuer)) throw fail('NotAuthorized', account);
 }

@@ -6,16 +6,12 @@
  * 7 authorizations, 8 holds, 9 orderHolds, 10 roles, 11 name, 12 symbol, 13 currency,
  * 14 domainSeparator, 15 issuerMemberId, 16 reserve.
  */
-import {
-  type Address,
-  isReservedAddress,
-  isTokenAddress,
-  ZERO_ADDRESS,
-} from '#src/types/address.ts';
+import { type Address, canReceiveMoney, isTokenAddress, ZERO_ADDRESS } from '#src/types/address.ts';
 import { tokenAmountBits } from '#src/types/currency.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { StateReader } from '../../state/reader.ts';
-import type { Call } from '../contract.ts';
+import { recipientOf } from '../addressStore.ts';
+import type { Call, View } from '../contract.ts';
 import { isConduit } from '../memberStore.ts';
 import {
   address,
@@ -28,13 +24,14 @@ import {
   struct,
   uint,
 } from '../storage.ts';
+import { accountHolder, charge, count, DIRECTION, keep } from './limits.ts';
 import { isAllowed, refusalOf } from './policyStore.ts';
 import { fail, log } from './tokenAbi.ts';
 
 const amount = uint(tokenAmountBits);
 
 const holdKind = struct({
-  head: packed({ from: address, status: uint(8), expiration: uint(48) }),
+  head: packed({ from: address, status: uint(8), expiration: uint(48), heldAt: uint(40) }),
   aim: packed({ to: address, value: amount }),
   notary: address,
   issuer: address,
@@ -45,10 +42,16 @@ export const tokenAt = storages({
     ...{ exists: bool, paused: bool, transferPolicyId: uint(64) },
     /** While it is paused; and seconds of pauses before: clocks of orders stand still meanwhile. */
     ...{ pausedSince: uint(48), pausedSeconds: uint(64) },
+    /** Some merchant or member has a limit in it; large orders have to be attested. */
+    ...{ hasOrderLimits: bool, hasThreshold: bool },
   }),
   supplies: packed({ total: amount, held: amount }),
   limits: packed({ supplyCap: amount }),
-  balances: mapping(address, packed({ available: amount, held: amount, isFrozen: bool })),
+  /** `limits`: which PolicyRegistry has of this account in this token, bit by bit. */
+  balances: mapping(
+    address,
+    packed({ available: amount, held: amount, isFrozen: bool, limits: uint(16) }),
+  ),
   /** Asked only where an account's flag is set. */
   frozen: mapping(address, amount),
   allowances: mapping(address, mapping(address, uint(256))),
@@ -113,7 +116,19 @@ export type Movement = {
   readonly hasMemo: boolean;
   /** A fee of an order's: the only money of others that whoever stands between them may get. */
   readonly isFee?: boolean;
+  /** The virtual address that the payer named. */
+  readonly via?: Address;
+  /** In whose limits it counts, where that is not both. */
+  readonly counts?: 'for receiver' | 'for nobody';
 };
+
+/** Money for a virtual address is its master's, who can tell by the address what it is for. */
+export function resolved(state: StateReader, movement: Movement): Movement {
+  const { to: via } = movement;
+  const to = recipientOf(state, via);
+  if (to === null) throw fail('VirtualAddressUnregistered', via);
+  return to === via ? movement : { ...movement, to, via, hasMemo: true };
+}
 
 /** Whether it may move, in the order of the checks; balances aside. */
 export function checkMovement(state: StateReader, head: Head, movement: Movement): void {
@@ -143,16 +158,46 @@ export function checkReceiver(state: StateReader, head: Head, movement: Movement
   if (refusal === 'token') throw fail('ReceiverRefusesToken', to, token);
 }
 
-/** A contract of the system could not spend what it got; nobody holds the key of the zero address. */
-export function canReceiveMoney(account: Address): boolean {
-  return account !== ZERO_ADDRESS && !isReservedAddress(account);
+/** Whether the limits of both sides have room for it. What one pays to oneself does not count. */
+export function needWithinLimits(view: Pick<View, 'state' | 'now'>, movement: Movement): void {
+  const { token, from, to, amount: value, counts = 'for both' } = movement;
+  if (from === to || counts === 'for nobody') return;
+  const { balances } = tokenAt(token);
+  const [payer, taker] = [balances(from).get(view.state), balances(to).get(view.state)];
+  charge(view, accountHolder(token, to, taker.limits), DIRECTION.in, value);
+  if (counts === 'for receiver') return;
+  charge(view, accountHolder(token, from, payer.limits), DIRECTION.out, value);
 }
 
 /** One debit, one credit, one `Transfer`. What was checked before. */
-export function move(call: Call, { token, from, to, amount: value }: Movement): void {
-  const purse = new Purse(call, token, from);
-  purse.pay(to, value);
+export function move(call: Call, movement: Movement): void {
+  const purse = new Purse(call, movement.token, movement.from);
+  purse.pay(movement);
   purse.close();
+}
+
+/** Which address the payer named, after the `Transfer` to its master. */
+export function tellVia(call: Call, { token, from, to, via, amount: value }: Movement): void {
+  if (via !== undefined) call.emit(log(token, 'VirtualTransfer', from, via, to, value));
+}
+
+/** Money that arrives in an account, if it has room for it. */
+export function credit(call: Call, movement: Movement): void {
+  const { state } = call;
+  const { token, from, to, amount: value, counts } = movement;
+  const balance = tokenAt(token).balances(to);
+  const taker = balance.get(state);
+  if (taker.limits !== 0n && to !== from && counts !== 'for nobody') {
+    count(call, accountHolder(token, to, taker.limits), DIRECTION.in, value);
+  }
+  // Below the supply, and so below what an amount can be.
+  balance.set(state, { ...taker, available: taker.available + value });
+}
+
+/** What an order takes of its payer is one payment, however many receive it. */
+export function countOut(call: Call, token: Address, from: Address, value: bigint): void {
+  const { limits } = tokenAt(token).balances(from).get(call.state);
+  if (limits !== 0n) count(call, accountHolder(token, from, limits), DIRECTION.out, value);
 }
 
 /**
@@ -180,18 +225,24 @@ export class Purse {
   }
 
   /** Changes nothing where there is not enough. */
-  pay(to: Address, value: bigint): void {
-    const from = this.#from;
+  pay(movement: Movement): void {
+    const { to, amount: value, counts } = movement;
+    const [call, from] = [this.#call, this.#from];
     needFree(from, this.#available, this.#frozen, value);
     if (to !== from) {
+      const charges = counts === undefined ? this.#charge(value) : [];
+      credit(call, movement);
+      keep(call, charges);
       this.#available -= value;
-      const { state } = this.#call;
-      const balance = this.#balances(to);
-      const taker = balance.get(state);
-      // Below the supply, and so below what an amount can be.
-      balance.set(state, { ...taker, available: taker.available + value });
     }
-    this.#call.emit(log(this.#token, 'Transfer', from, to, value));
+    call.emit(log(this.#token, 'Transfer', from, to, value));
+    tellVia(call, movement);
+  }
+
+  #charge(value: bigint) {
+    const { limits } = this.#before;
+    if (limits === 0n) return [];
+    return charge(this.#call, accountHolder(this.#token, this.#from, limits), DIRECTION.out, value);
   }
 
   close(): void {
