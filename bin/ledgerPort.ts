@@ -13,10 +13,11 @@ import type { Address } from '#src/types/address.ts';
 import { type Block, decodeBlockHeader, encodeBlock, rawTransactionsIn } from '#src/types/block.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { hashHeader } from '#src/types/header.ts';
+import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asHeight, asView } from '#src/types/units.ts';
 
-/** With fewer that could be included nothing is built ahead. */
-const preparedPaymentsMin = 64;
+/** With less that could be included nothing is built ahead: as much as 64 plain payments use. */
+const preparedGasMin = 64n * 21_000n;
 
 /**
  * How long payments are executed for one block. Everybody else executes it too, and finds the
@@ -109,10 +110,10 @@ export function ledgerPort(chain: Chain, pool: Pool, senders: Senders, log: Log)
     },
     prepare: (request) => {
       // A small block is built as fast when it is asked for, and then has what came in between.
-      if (pool.executable < preparedPaymentsMin) return;
-      if (chain.stateAfter(request.parent.hash) === null) return;
+      const { hash } = request.parent;
+      if (chain.stateAfter(hash) === null || !isMuch(pool.executableFrom(nonceAfter(hash)))) return;
       return then(build(request, true, false), (block) => {
-        const isWorth = block !== null && block.transactions.length >= preparedPaymentsMin;
+        const isWorth = block !== null && block.header.gasUsed >= preparedGasMin;
         prepared = isWorth ? { ...request, block } : null;
       });
     },
@@ -147,6 +148,16 @@ export function ledgerPort(chain: Chain, pool: Pool, senders: Senders, log: Log)
     },
     finalRange: (from, blocksMax, bytesMax) => finalRange(chain, from, blocksMax, bytesMax),
   };
+}
+
+/** By what they ask for. */
+function isMuch(transactions: Iterable<SignedTransaction>): boolean {
+  let gas = 0n;
+  for (const { gasLimit } of transactions) {
+    gas += gasLimit;
+    if (gas >= preparedGasMin) return true;
+  }
+  return false;
 }
 
 /** True until it is time to stop. */

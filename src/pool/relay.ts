@@ -18,6 +18,8 @@ export const relayTransactionsMax = 2_000;
  * and there is much of it: sent again and again it would take the time that blocks need.
  */
 const waitsMs = [500, 1_000, 2_000, 4_000, 8_000, 16_000] as const;
+/** Between two messages of what is sent again. */
+const pauseMs = 500;
 /** What was heard waits at whoever told it, too, and is theirs to send again at first. */
 const heardLevel = 2;
 
@@ -33,6 +35,7 @@ export class Relay {
   /** When each was sent, by the wait that it has; in each the longest ago first. */
   readonly #sentAt = waitsMs.map(() => new Map<Hash, number>());
   #outgoing: SignedTransaction[] = [];
+  #pushedAt = Number.NEGATIVE_INFINITY;
 
   constructor(net: RelayNet, pool: Pool, now: () => number) {
     this.#net = net;
@@ -61,10 +64,12 @@ export class Relay {
     for (const sent of this.#sentAt) sent.delete(hash);
   }
 
-  /** What has waited, as much as a message has room for, to those who propose next. */
+  /** What has waited, now and then as much as a message has room for, to those who propose next. */
   push(peers: readonly string[]): void {
+    if (this.#now() < this.#pushedAt + pauseMs) return;
     const due = this.#due();
     if (due.length === 0) return;
+    this.#pushedAt = this.#now();
     const message = encodeRlp(due);
     for (const peer of peers) this.#net.send(peer, message);
   }

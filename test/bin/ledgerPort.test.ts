@@ -9,7 +9,8 @@ import { atOnce } from '#src/lib/steps.ts';
 import { defaultPoolLimits, Pool } from '#src/pool/pool.ts';
 import { Senders } from '#src/pool/senders.ts';
 import type { Block } from '#src/types/block.ts';
-import { asView } from '#src/types/units.ts';
+import type { TransactionFields } from '#src/types/transaction.ts';
+import { asGas, asView } from '#src/types/units.ts';
 import { ShelfChainStore } from '#storage/chainStore.ts';
 import { MemoryShelf } from '#storage/memoryShelf.ts';
 import { ledgerPort } from '../../bin/ledgerPort.ts';
@@ -17,7 +18,7 @@ import { poolRules } from '../../bin/settings.ts';
 import { people, TinyNetwork } from '../chain/network.ts';
 import { payment } from '../ledger/samples.ts';
 
-async function scene(payments: number) {
+async function scene(payments: number, fields: Partial<TransactionFields> = {}) {
   const network = new TinyNetwork();
   const store = await ShelfChainStore.open(new MemoryShelf());
   await Chain.create(network.params, store);
@@ -36,7 +37,7 @@ async function scene(payments: number) {
       const from = people[sent % 2];
       assert.ok(from !== undefined);
       const nonce = BigInt(Math.floor(sent / 2));
-      assert.ok(pool.add(payment(from, { nonce }), true).ok);
+      assert.ok(pool.add(payment(from, { nonce, ...fields }), true).ok);
     }
   };
   pay(payments);
@@ -76,6 +77,19 @@ describe('a block that was built ahead', () => {
       assert.equal(built(ledger, parent, change).transactions.length, 90);
     });
   }
+
+  it('is worth it by the gas that it uses: a batch is as much as many payments', async () => {
+    const rows: [what: string, fields: Partial<TransactionFields>, isKept: boolean][] = [
+      ['long memos', { data: new Uint8Array(256).fill(1), gasLimit: asGas(40_000n) }, true],
+      ['much that is asked for', { gasLimit: asGas(200_000n) }, false],
+    ];
+    for (const [what, fields, isKept] of rows) {
+      const { ledger, parent, pay } = await scene(50, fields);
+      ledger.prepare({ ...ahead, parent, timestampMs: parent.timestampMs + 7 });
+      pay(2);
+      assert.equal(built(ledger, parent).transactions.length, isKept ? 50 : 52, what);
+    }
+  });
 
   it('is not kept where it would be small: what comes in between goes with it', async () => {
     const { ledger, parent, pay } = await scene(20);
