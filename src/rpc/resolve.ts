@@ -1,7 +1,11 @@
 /** From what a caller named to what the node has; unknown blocks are null, not errors. */
 
+import { EMPTY_ACCOUNT } from '#src/ledger/state/account.ts';
+import { trimSlot } from '#src/ledger/state/overlay.ts';
+import type { StateReader } from '#src/ledger/state/reader.ts';
+import { assert } from '#src/lib/failure.ts';
 import type { Block } from '#src/types/block.ts';
-import type { Height } from '#src/types/units.ts';
+import { asWei, type Height } from '#src/types/units.ts';
 import type { Backend, PastState } from './backend.ts';
 import { RPC, RpcError } from './errors.ts';
 import { quantity } from './formats.ts';
@@ -31,6 +35,27 @@ export function stateOf(backend: Backend, ref: BlockRef): PastState {
   const state = backend.stateAt(height);
   if (state === null) throw pruned(backend, height);
   return state;
+}
+
+/** As the ledger reads it. */
+export function readerOf(past: PastState): StateReader {
+  return {
+    account: (address) => {
+      const account = past.account(address);
+      return account === null
+        ? null
+        : { ...EMPTY_ACCOUNT, ...account, balance: asWei(account.balance) };
+    },
+    slot: (address, key) => trimSlot(past.slot(address, new Uint8Array(Buffer.from(key, 'hex')))),
+    code: (hash) => past.code(hash),
+    trieNode: () => null,
+  };
+}
+
+export function headState(backend: Backend): StateReader {
+  const past = backend.stateAt(backend.head.header.height);
+  assert(past !== null, 'the state of the head is kept');
+  return readerOf(past);
 }
 
 export function finalHeightOf(backend: Backend, ref: BlockRef): Height {

@@ -27,6 +27,7 @@ import { otterscanMethods } from './methods/otterscan.ts';
 import { proofMethods } from './methods/proofs.ts';
 import { sendMethods } from './methods/send.ts';
 import { simulateMethods } from './methods/simulate.ts';
+import { simulateOrderMethods } from './methods/simulateOrder.ts';
 import { stateMethods } from './methods/state.ts';
 import { traceMethods } from './methods/traces.ts';
 import { transactionMethods } from './methods/transactions.ts';
@@ -117,6 +118,7 @@ export class RpcServer {
       ...subscriptionMethods(this.#subscriptions, this.#streams),
       ...mpbpMethods(backend, limits),
       ...orderMethods(backend, limits),
+      ...simulateOrderMethods(backend),
       ...proofMethods(backend, limits),
       ...traceMethods(backend, limits, traces),
       ...otterscanMethods(backend, limits, traces),

@@ -1,7 +1,16 @@
 /** A sale on four real validators, one of which is killed in the middle (payments.md 1). */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { type Abi, type Hex, hashTypedData, parseUnits, toHex, zeroAddress, zeroHash } from 'viem';
+import {
+  type Abi,
+  encodeFunctionData,
+  type Hex,
+  hashTypedData,
+  parseUnits,
+  toHex,
+  zeroAddress,
+  zeroHash,
+} from 'viem';
 import { mnemonicToAccount } from 'viem/accounts';
 import { genesisTokenAddress } from '#src/ledger/payments/founding.ts';
 import { merchantRegistry } from '#src/ledger/payments/orders/merchantRegistry.ts';
@@ -41,6 +50,12 @@ const AUTHORIZATION =
   'address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce'
     .split(',')
     .map(field);
+
+type Foretold = {
+  succeeded: boolean;
+  movements: { kind: string; amount: string }[];
+  order: { state: string };
+};
 
 describe('an order on four validators', { timeout: 300_000 }, () => {
   let net: Devnet;
@@ -117,6 +132,16 @@ describe('an order on four validators', { timeout: 300_000 }, () => {
       message,
     });
     const args = [id, customer.address, 0n, message.validBefore, paid];
+    const abi = paymentOrders.abi as Abi;
+    const data = encodeFunctionData({ abi, functionName: 'payWithAuthorization', args });
+    const call = { from: courier.address, to: paymentOrders.address, data };
+    await eventually('node 3 knows what will come of it', async () => {
+      const foretold = await rpc<Foretold>(net.ready.rpc[3] ?? '', 'mpbp_simulateOrder', [call]);
+      if (!foretold.succeeded) return false;
+      assert.deepEqual([foretold.order.state, foretold.movements[0]?.kind], ['AUTHORIZED', 'hold']);
+      assert.equal(BigInt(foretold.movements[0]?.amount ?? 0), euros('40'));
+      return true;
+    });
     await send(2, courier, [paymentOrders, 'payWithAuthorization', args]);
     await eventually('every node has it', async () => {
       const states = await Promise.all([0, 1, 2, 3].map(stateAt));

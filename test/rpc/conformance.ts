@@ -3,6 +3,7 @@
  * answer held against Ethereum's specification where that has the method. Ends with 1 where
  * something fails.
  */
+import { PAYMENT_ORDERS } from '#src/ledger/payments/addresses.ts';
 import { concatBytes, fromHex, toHex, utf8 } from '#src/lib/bytes.ts';
 import { keccakHash } from '#src/types/hash.ts';
 import { signTransaction, type TransactionFields } from '#src/types/transaction.ts';
@@ -58,6 +59,7 @@ const ownRows = ({
   ['mpbp_getPoolTransaction', legacy],
   ['mpbp_getOrder', legacy],
   ['mpbp_listOrders', { state: 'SETTLED' }, null, 10],
+  ['mpbp_simulateOrder', { from: sender, to: PAYMENT_ORDERS, data: '0x' }],
   ['mpbp_nodeStatus'],
 ];
 

@@ -8,8 +8,7 @@ import { callGas, effectiveGasPrice, intrinsicGas, standardGas, workGas } from '
 import type { NativeContract } from '#src/ledger/payments/contract.ts';
 import { contractAt } from '#src/ledger/payments/contracts.ts';
 import { runMessage } from '#src/ledger/payments/dispatch.ts';
-import { EMPTY_ACCOUNT } from '#src/ledger/state/account.ts';
-import { Overlay, trimSlot } from '#src/ledger/state/overlay.ts';
+import { Overlay } from '#src/ledger/state/overlay.ts';
 import type { Override } from '#src/ledger/state/overridden.ts';
 import { toHex } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
@@ -24,7 +23,7 @@ import { RPC, RpcError } from '../errors.ts';
 import { quantity } from '../formats.ts';
 import type { RpcLimits } from '../limits.ts';
 import { readBlock } from '../params.ts';
-import { finalHeightOf, stateOf } from '../resolve.ts';
+import { finalHeightOf, readerOf, stateOf } from '../resolve.ts';
 import { revertOf, viewFailure } from '../views/viewErrors.ts';
 import type { CallAnswer, CallRequest, ViewBlock, ViewFailure } from '../views/viewRequest.ts';
 import { brokenView, type ViewThreads } from '../views/viewThreads.ts';
@@ -208,17 +207,7 @@ function callNative(wanted: Call, { contract, state, block }: NonNullable<Prepar
 
 /** The past, with the balances of the overrides; nothing of it is ever written. */
 function stateFor(past: PastState, changes: ReadonlyMap<Address, Override>): Overlay {
-  const overlay = new Overlay({
-    account: (address) => {
-      const account = past.account(address);
-      return account === null
-        ? null
-        : { ...EMPTY_ACCOUNT, ...account, balance: asWei(account.balance) };
-    },
-    slot: (address, key) => trimSlot(past.slot(address, new Uint8Array(Buffer.from(key, 'hex')))),
-    code: (hash) => past.code(hash),
-    trieNode: () => null,
-  });
+  const overlay = new Overlay(readerOf(past));
   for (const [address, { balance }] of changes) {
     if (balance === null) continue;
     overlay.changeAccount(address, (account) => ({ ...account, balance: asWei(balance) }));

@@ -165,6 +165,8 @@ mpbp_getOrder(orderId: Hash): Object
   what a merchant asked for and what became of it; null where there is none
 mpbp_listOrders(filter?: Object, cursor?: Text, limit?: Quantity): Object
   orders of a merchant, or of all, the newest first, in pages; by state where one is named
+mpbp_simulateOrder(call: Object): Object
+  what would come of a payment that is sent now: movements, fees, refusals by name, the order
 mpbp_nodeStatus(): Object
   what the node is doing, and why
 `;

@@ -1,22 +1,15 @@
 import { PAYMENT_ORDERS } from '#src/ledger/payments/addresses.ts';
-import { merchants } from '#src/ledger/payments/orders/merchantStore.ts';
-import { orders, readTerms, routeOf, STATE } from '#src/ledger/payments/orders/orderStore.ts';
-import { trimSlot } from '#src/ledger/state/overlay.ts';
-import { emptyState, type StateReader } from '#src/ledger/state/reader.ts';
 import { utf8 } from '#src/lib/bytes.ts';
-import { assert } from '#src/lib/failure.ts';
-import { type Address, formatAddress, ZERO_ADDRESS } from '#src/types/address.ts';
-import { currencyOf } from '#src/types/currency.ts';
 import { type Hash, keccakHash } from '#src/types/hash.ts';
 import { asHeight } from '#src/types/units.ts';
-import { ZERO_HASH } from '#src/types/vote.ts';
 import type { Backend } from '../backend.ts';
 import type { Methods } from '../dispatch.ts';
 import { invalidParam } from '../errors.ts';
-import { quantity } from '../formats.ts';
 import type { RpcLimits } from '../limits.ts';
 import { logsIn, mayHave, readLogFilter } from '../logs.ts';
 import { isAbsent, type JsonObject, readCount, readHash, readObject, readText } from '../params.ts';
+import { formatOrder, STATE_NAMES } from '../payments/orderView.ts';
+import { headState } from '../resolve.ts';
 import { longSearches, turnMs } from '../turns.ts';
 
 /** Payments that merchants asked for (payments.md 2.4), as the newest final block has them. */
@@ -77,7 +70,7 @@ async function listOrders(
       const index = Number(BigInt(logIndex));
       if (at === from.height && index >= from.index) continue;
       await pace();
-      const one = order(backend, own[1] ?? ZERO_HASH) as { state: string } | null;
+      const one = order(backend, own[1] ?? ZERO_HASH);
       if (one === null || (wanted !== null && one.state !== wanted)) continue;
       found.push(one);
       if (found.length === limit) return { orders: found, cursor: `${at}.${index}` };
@@ -101,57 +94,6 @@ function cursorOf(backend: Backend, text: unknown): { height: bigint; index: num
   return wanted > height ? { height, index: ALL } : { height: wanted, index: Number(index) };
 }
 
-const STATE_NAMES = new Map(
-  Object.entries(STATE).map(([name, number]) => [number, spelled(name)] as const),
-);
-
-/** Null where there is none of this id. */
-function order(backend: Backend, id: Hash): unknown {
-  const { height } = backend.head.header;
-  const past = backend.stateAt(height);
-  assert(past !== null, 'the state of the head is kept');
-  const state: StateReader = {
-    ...emptyState,
-    slot: (address, key) => trimSlot(past.slot(address, new Uint8Array(Buffer.from(key, 'hex')))),
-  };
-  const record = orders.orders(id);
-  const head = record.head.get(state);
-  if (head.state === 0n) return null;
-  const { token, merchantId, orderRef, channelId, metadataHash, ...terms } = readTerms(state, id);
-  const { payer, captured } = record.paid.get(state);
-  const { account, authorized } = record.settlement.get(state);
-  const merchant = merchants.merchants(merchantId);
-  return {
-    ...{ orderId: id, blockNumber: quantity(height), state: STATE_NAMES.get(head.state) },
-    merchant: { merchantId, displayName: merchant.displayName.get(state) },
-    ...{ orderRef, token: formatAddress(token), currency: currencyOf(token) },
-    ...{ channelId, metadataHash },
-    /** `channelId` is what the merchant signed. */
-    routedChannelId: hashOrNull(routeOf(state, id)),
-    amount: quantity(terms.amount),
-    captureMode: terms.captureMode === 0n ? 'charge' : 'authorize',
-    payBy: quantity(terms.payBy),
-    captureBy: quantity(terms.captureBy),
-    refundBy: quantity(terms.refundBy),
-    maxFeeBps: quantity(terms.maxFeeBps),
-    /** Whom the merchant asks, where it asks somebody; and who paid. */
-    ...{ wantedPayer: addressOrNull(terms.payer), payer: addressOrNull(payer) },
-    settlementAccount: formatAddress(account),
-    ...{ authorized: quantity(authorized), captured: quantity(captured) },
-    refunded: quantity(record.money.get(state).refunded),
-    ...{ createdAt: quantity(head.createdAt), stateAt: quantity(head.stateAt) },
-  };
-}
-
-function addressOrNull(address: Address): string | null {
-  return address === ZERO_ADDRESS ? null : formatAddress(address);
-}
-
-function hashOrNull(hash: Hash): Hash | null {
-  return hash === ZERO_HASH ? null : hash;
-}
-
-/** `inProcess` is IN_PROCESS in the design and for everybody who reads it. */
-function spelled(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
+function order(backend: Backend, id: Hash) {
+  return formatOrder(headState(backend), backend.head.header.height, id);
 }
