@@ -7,7 +7,10 @@ import { it } from 'node:test';
 const rows = [
   'four validators: one call until final, p50',
   'one validator: batches of 100',
-  'one validator: payouts',
+  'one validator: payouts to new accounts',
+  'four validators: payouts to accounts paid before',
+  'four validators: orders created',
+  'four validators: orders from terms to money',
   'own machinery per payment',
   '32 validators in times of 4',
   'catch-up in times of the production',

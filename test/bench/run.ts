@@ -18,6 +18,7 @@ import {
   transfer,
 } from './load.ts';
 import { machinery } from './machinery.ts';
+import { measureOrders } from './orders.ts';
 import { type Running, startAnvil, startDevnet } from './peers.ts';
 import { measureRecord } from './record.ts';
 import { finalityUnderDelay } from './simulated.ts';
@@ -31,6 +32,7 @@ const senders = 20;
 const currencyCounts = values.quick
   ? { transfers: 500, batches: 2 }
   : { transfers: 10_000, batches: 60 };
+const orders = values.quick ? 200 : 6_000;
 const regionDelayMs = 40;
 
 type Measured = { readonly p50: number; readonly single: number };
@@ -66,6 +68,8 @@ async function measureDevnet(label: string, validators: number, goals: Goals): P
   try {
     const measured = await measure(label, running, true, goals);
     await measureCurrency(table, label, running, currencyCounts, goals);
+    // A shop and its acquirer are of two members.
+    if (validators > 1) await measureOrders(table, label, running, orders);
     return measured;
   } finally {
     await running.stop();
