@@ -3,11 +3,12 @@ import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
 import type { Epoch, Height, Stake, View } from '#src/types/units.ts';
 import { makeValidatorSet, type ValidatorSet } from '#src/types/validatorSet.ts';
+import { applyDeeds, type Money } from './money.ts';
 
 /**
  * A payment of the simulation: an identity is all that agreement can get wrong about it. One that
  * begins with `#` changes the validators: `#join:identity:stake:nonce`, `#stake:…`, `#leave:…`,
- * `#rotate:…`.
+ * `#rotate:…`. What comes after a `$` moves money (money.ts).
  */
 export type Payment = string;
 
@@ -25,6 +26,7 @@ export type SimState = {
   /** Of the epoch of the next block. */
   readonly members: readonly Member[];
   readonly pending: readonly Payment[];
+  readonly money: Money;
   readonly epoch: number;
   readonly epochStart: bigint;
 };
@@ -42,7 +44,8 @@ export const genesis: Floor = {
 };
 
 export function genesisState(members: readonly Member[]): SimState {
-  return { root: digest('empty'), members, pending: [], epoch: 0, epochStart: 1n };
+  const money = null;
+  return { root: digest('empty'), members, pending: [], money, epoch: 0, epochStart: 1n };
 }
 
 export function contentOf(block: Block): SimContent {
@@ -54,17 +57,18 @@ export function applyPayments(
   height: bigint,
   payments: readonly Payment[],
 ): { state: SimState; epochEnd: boolean } {
-  const root = digest(`${state.root}|${payments.join(',')}`);
+  const { money, results } = applyDeeds(state.money, height, payments);
+  const root = digest(`${state.root}|${payments.join(',')}${results}`);
   const pending = [...state.pending, ...payments.filter((payment) => payment.startsWith('#'))];
   const isDue = pending.length > 0 && height >= state.epochStart + epochBlocksMin;
-  if (!isDue) return { state: { ...state, root, pending }, epochEnd: false };
+  if (!isDue) return { state: { ...state, root, pending, money }, epochEnd: false };
   let members = state.members;
   for (const change of pending) members = changed(members, change);
   if (spellMembers(members) === spellMembers(state.members)) {
-    return { state: { ...state, root, pending: [] }, epochEnd: false };
+    return { state: { ...state, root, pending: [], money }, epochEnd: false };
   }
   const { epoch } = state;
-  const next = { root: digest(`${root}|${spellMembers(members)}`), members, pending: [] };
+  const next = { root: digest(`${root}|${spellMembers(members)}`), members, pending: [], money };
   return { state: { ...next, epoch: epoch + 1, epochStart: height + 1n }, epochEnd: true };
 }
 

@@ -504,7 +504,9 @@ export class SimNode {
         this.#pool.delete(payment);
       }
       this.#world.note(this.slot, `commits ${block.height} ${block.hash.slice(0, 10)}`);
-      if (this.isHonest) this.#world.oracle.committed(this.slot, block);
+      if (!this.isHonest) continue;
+      this.#world.oracle.committed(this.slot, block);
+      this.#world.oracle.balanced(this.slot, block, this.stateAfter(block.hash));
     }
   }
 

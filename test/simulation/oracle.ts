@@ -16,6 +16,7 @@ import {
   type Payment,
   type SimState,
 } from './ledger.ts';
+import { findLoss } from './money.ts';
 
 export class Violation extends Error {}
 
@@ -191,6 +192,14 @@ export class Oracle {
     const mine = this.#committedBy.get(slot) ?? new Set();
     for (const payment of contentOf(block).payments) mine.add(payment);
     this.#committedBy.set(slot, mine);
+  }
+
+  /** M1: called after each block that an honest node commits, with the state that it then has. */
+  balanced(slot: number, block: Block, state: SimState | null): void {
+    if (state === null) throw new Violation(`S10: node ${slot} has no state of ${block.height}`);
+    if (!contentOf(block).payments.some((payment) => payment.includes('$'))) return;
+    const loss = findLoss(state.money);
+    if (loss !== null) throw new Violation(`M1: node ${slot} after ${block.height}: ${loss}`);
   }
 
   #firstCommit(block: Block): void {

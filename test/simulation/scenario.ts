@@ -1,7 +1,9 @@
 import { statusIntervalMs } from '#consensus/core/limits.ts';
+import { SeededRandom } from '#src/lib/random.ts';
 import { adversaries } from './byzantine.ts';
 import type { SimDisk } from './disk.ts';
 import type { Payment } from './ledger.ts';
+import { randomDeed } from './money.ts';
 import { Violation } from './oracle.ts';
 import { simTiming, World } from './world.ts';
 
@@ -33,6 +35,9 @@ const stakeVectors: readonly (readonly bigint[])[] = [
   [1n, 1n, 1n, 1n, 1n, 1n, 1n, 1n, 1n, 1n],
 ];
 
+/** In so many networks one has money: its contracts take longer than all of agreement. */
+const moneyEvery = 7;
+
 /** Everything that one seed decides, in an order that never changes. */
 export type Plan = {
   readonly world: World;
@@ -58,7 +63,9 @@ export function runSeed(
   const faultsUntil = Math.min(planned, until);
   const accepted: Payment[] = [];
   world.startAll();
-  submitSometimes(world, accepted, faultsUntil + 500);
+  // Of its own chance, so that a network without money would go the same way.
+  const deeds = seed % moneyEvery === 0 ? new SeededRandom(seed) : null;
+  submitSometimes(world, accepted, deeds, faultsUntil + 500);
   if (seed % 4 !== 1) changeValidators(world, accepted, faulty, faultsUntil);
   if (seed % 8 !== 0) misfortune(world, faultsUntil);
   if (faulty !== null) forget(world, faulty, faultsUntil);
@@ -138,7 +145,12 @@ function makePlan(seed: number): Plan {
   return { world, faulty, faultsUntil: random.between(2_000, 6_000) };
 }
 
-function submitSometimes(world: World, accepted: Payment[], until: number): void {
+function submitSometimes(
+  world: World,
+  accepted: Payment[],
+  deeds: SeededRandom | null,
+  until: number,
+): void {
   const { random, scheduler, nodes } = world;
   let count = 0;
   const next = () => {
@@ -146,7 +158,7 @@ function submitSometimes(world: World, accepted: Payment[], until: number): void
     const burst = random.chance(0.1) ? random.below(30) : 1;
     for (let i = 0; i < burst; i++) {
       const node = random.pick(nodes);
-      const payment = `p${count++}`;
+      const payment = `p${count++}${deeds === null ? '' : `$${randomDeed(deeds)}`}`;
       if (node.submit(payment) && node.isHonest) accepted.push(payment);
     }
     scheduler.after(

@@ -28,6 +28,7 @@ describe('agreement under faults', () => {
   });
 
   it('is the same run for the same seed', () => {
-    for (const seed of [3, 17, 29]) assert.equal(runSeed(seed).digest, runSeed(seed).digest);
+    // The last one has money.
+    for (const seed of [3, 17, 28]) assert.equal(runSeed(seed).digest, runSeed(seed).digest);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Faults that are planted into agreement, one at a time, to see whether the simulator notices
- * (design/consensus.md 3.4). `find` stands exactly once in the file. `by` says what has to notice:
+ * Faults that are planted into agreement and into money, one at a time, to see whether the
+ * simulator notices (design/consensus.md 3.4). `find` stands exactly once in the file. `by` says what has to notice:
  * random seeds, or a directed schedule, for those that chance cannot reach.
  */
 export type Edit = { readonly file: string; readonly find: string; readonly replace: string };
@@ -281,6 +281,27 @@ export const mutants: readonly Mutant[] = [
     find: `if (kind === VoteKind.Notarize) return null;
     const other = kind === VoteKind.Nullify ? VoteKind.Finalize`,
     replace: 'const other = kind === VoteKind.Nullify ? VoteKind.Notarize',
+    by: 'seeds',
+  },
+  {
+    name: 'makes money when a hold is paid',
+    file: 'src/ledger/payments/tokens/holds.ts',
+    find: 'const available = own.available + held - paid;',
+    replace: 'const available = own.available + held;',
+    by: 'seeds',
+  },
+  {
+    name: 'loses money of a transfer',
+    file: 'src/ledger/payments/tokens/tokenStore.ts',
+    find: '{ ...taker, available: taker.available + value }',
+    replace: 'taker',
+    by: 'seeds',
+  },
+  {
+    name: 'goes on counting what an order has let go',
+    file: 'src/ledger/payments/orders/orderMoney.ts',
+    find: 'escrowed.set(state, escrowed.get(state) - rest);',
+    replace: '',
     by: 'seeds',
   },
 ];
