@@ -1,9 +1,12 @@
 import { SingleBar } from 'cli-progress';
 import { Command } from 'commander';
+import type { CurrencyReport } from '#src/audit/currencies.ts';
 import { describeDivergence } from '#src/audit/divergence.ts';
 import { replay } from '#src/audit/replay.ts';
 import { chainOf } from '#src/chain/genesisChain.ts';
 import { EXIT } from '#src/lib/failure.ts';
+import { formatAddress } from '#src/types/address.ts';
+import { formatTokenAmount } from '#src/types/currency.ts';
 import { asWei, formatAmount } from '#src/types/units.ts';
 import { ShelfChainStore } from '#storage/chainStore.ts';
 import { LevelShelf } from '#storage/levelShelf.ts';
@@ -30,6 +33,13 @@ export function auditCommand(): Command {
   audit.addCommand(proofCommand());
   audit.addCommand(verifyCommand());
   return audit;
+}
+
+/** Held money is not there to pay with, and belongs to somebody all the same. */
+function currencyRow({ currency, token, available, held, supply }: CurrencyReport) {
+  const [free, kept, all] = [available, held, supply].map(formatTokenAmount);
+  const sum = `${all} issued and not burned: ${free} available, ${kept} held`;
+  return [currency, `${sum} (${formatAddress(token)})`];
 }
 
 async function auditReplay(text: string, options: { json: boolean }): Promise<void> {
@@ -72,6 +82,7 @@ async function auditReplay(text: string, options: { json: boolean }): Promise<vo
       ['certificates', `${report.certificates}`],
       ['accounts', `${report.accounts}`],
       ['coin', `${formatAmount(asWei(report.supply))} MPB, as issued`],
+      ...report.currencies.map(currencyRow),
       ['head', report.headHash],
       ['state root', report.stateRoot],
       ['time', `${seconds.toFixed(1)} s`],

@@ -20,6 +20,7 @@ import { type Electorate, encodeValidators } from '#src/types/electorate.ts';
 import type { Hash } from '#src/types/hash.ts';
 import { asEpoch, asHeight, type Epoch, type Height } from '#src/types/units.ts';
 import type { ValidatorSet } from '#src/types/validatorSet.ts';
+import { Currencies, type CurrencyReport } from './currencies.ts';
 import { type Divergence, differs, refused } from './divergence.ts';
 import { Histories, spellEntry } from './histories.ts';
 import { ReplayedState } from './replayedState.ts';
@@ -33,6 +34,7 @@ export type ReplayReport = {
   readonly certificates: number;
   readonly accounts: number;
   readonly supply: bigint;
+  readonly currencies: readonly CurrencyReport[];
 };
 
 const pageAccounts = 1_000;
@@ -66,6 +68,7 @@ class Replay {
   readonly #store: ChainStore;
   readonly #state = new ReplayedState();
   readonly #histories = new Histories();
+  readonly #currencies = new Currencies();
   readonly #seen = new Set<Hash>();
   #parent: Block;
   /** Of the replayed blocks that code may ask for. */
@@ -95,6 +98,7 @@ class Replay {
     }
     this.#state.apply(changes);
     for (const entry of history) this.#histories.add(entry);
+    this.#currencies.begin(history);
     return null;
   }
 
@@ -144,7 +148,11 @@ class Replay {
       0n,
     );
     if (supply !== issued) return differs('SUPPLY', top, `${issued}`, `${supply}`);
-    return (await this.#nobodyElse(top)) ?? (await this.#nothingElse(top));
+    return (
+      this.#currencies.findDifference(top, this.#state, this.#store) ??
+      (await this.#nobodyElse(top)) ??
+      (await this.#nothingElse(top))
+    );
   }
 
   report(top: Height): ReplayReport {
@@ -157,6 +165,7 @@ class Replay {
       certificates: this.#certificates,
       accounts: this.#state.accounts.size,
       supply: this.#histories.supply(),
+      currencies: this.#currencies.report(this.#state),
     };
   }
 
@@ -221,6 +230,7 @@ class Replay {
     this.#state.apply(outcome.changes);
     const { receipts, movements } = outcome;
     this.#histories.addBlock(block, receipts, movements);
+    this.#currencies.addBlock(receipts);
     this.#parent = block;
     this.#hashes.set(height, block.hash);
     if (height >= blockHashesKept) this.#hashes.delete(asHeight(height - blockHashesKept));

@@ -486,7 +486,7 @@ describe('audit by replay', () => {
       accept({
         ...{ height: 8n, headHash: scene.block(HEIGHT).hash, blocks: 9, certificates: 8 },
         ...{ stateRoot: scene.block(HEIGHT).header.stateRoot, transactions },
-        ...{ accounts: 7 + contracts.length, supply: 9n * 10n ** 18n },
+        ...{ accounts: 7 + contracts.length, supply: 9n * 10n ** 18n, currencies: [] },
       }),
     );
   });

@@ -35,6 +35,8 @@ export class TinyNetwork {
     timestamp = genesisSeconds,
     rich: readonly Person[] = people.slice(0, 5),
     contracts: object = {},
+    /** The first member issues them. */
+    currencies: readonly object[] = [],
   ) {
     const seeds = stakes
       .map((_, at) => new Uint8Array(32).fill(at + 1))
@@ -53,7 +55,10 @@ export class TinyNetwork {
     this.genesisText = JSON.stringify({
       config: { chainId: `${chainId}`, baseFeePerGas: 10, evmLaneGasLimit: 2_000_000 },
       timestamp,
-      members: validators.map(({ memberId }) => ({ id: memberId, name: memberId })),
+      members: validators.map(({ memberId }, at) => ({
+        ...{ id: memberId, name: memberId },
+        ...(at === 0 && currencies.length > 0 && { roles: 1 | 4 }),
+      })),
       validators,
       alloc: {
         ...Object.fromEntries(
@@ -61,6 +66,7 @@ export class TinyNetwork {
         ),
         ...contracts,
       },
+      ...(currencies.length > 0 && { currencies }),
     });
     const genesis = parseGenesis(this.genesisText);
     assert(genesis.ok, 'the tiny genesis is sound');

@@ -57,6 +57,8 @@ type Foretold = {
   order: { state: string };
 };
 
+type Summed = { token: string; available: string; held: string; supply: string };
+
 describe('an order on four validators', { timeout: 300_000 }, () => {
   let net: Devnet;
   let id: Hex = zeroHash;
@@ -181,6 +183,11 @@ describe('an order on four validators', { timeout: 300_000 }, () => {
     for (const dataDir of net.ready.dataDirs) {
       const { code, stdout, stderr } = await run(['audit', 'replay', dataDir, '--json']);
       assert.equal(code, 0, stdout + stderr);
+      const { currencies } = JSON.parse(stdout) as { currencies: Summed[] };
+      const ours = currencies.find(({ token }) => token === euro);
+      assert.deepEqual([ours?.held, ours?.supply], ['0', ours?.available]);
     }
+    const told = await run(['audit', 'replay', net.ready.dataDirs[0] ?? '']);
+    assert.match(told.stdout, /EUR +\d+\.00 issued and not burned: \d+\.00 available, 0\.00 held/);
   });
 });

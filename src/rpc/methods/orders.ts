@@ -2,6 +2,7 @@ import { PAYMENT_ORDERS } from '#src/ledger/payments/addresses.ts';
 import { utf8 } from '#src/lib/bytes.ts';
 import { type Hash, keccakHash } from '#src/types/hash.ts';
 import { asHeight } from '#src/types/units.ts';
+import { ZERO_HASH } from '#src/types/vote.ts';
 import type { Backend } from '../backend.ts';
 import type { Methods } from '../dispatch.ts';
 import { invalidParam } from '../errors.ts';

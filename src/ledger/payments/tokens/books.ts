@@ -21,15 +21,23 @@ export function enter(books: Books, logs: readonly Log[]): void {
     const [event, from, to] = topics;
     if (event !== TRANSFER || from === undefined || to === undefined) continue;
     if (!isTokenAddress(token)) continue;
-    let accounts = books.get(token);
-    if (accounts === undefined) {
-      accounts = new Map();
-      books.set(token, accounts);
-    }
-    const amount = bytesToUint(data);
-    add(accounts, accountIn(from), -amount);
-    add(accounts, accountIn(to), amount);
+    enterTransfer(books, token, [accountIn(from), accountIn(to)], bytesToUint(data));
   }
+}
+
+export function enterTransfer(
+  books: Books,
+  token: Address,
+  [from, to]: readonly [Address, Address],
+  amount: bigint,
+): void {
+  let accounts = books.get(token);
+  if (accounts === undefined) {
+    accounts = new Map();
+    books.set(token, accounts);
+  }
+  add(accounts, from, -amount);
+  add(accounts, to, amount);
 }
 
 /** In words, the first thing that does not add up; null where everything does. */
