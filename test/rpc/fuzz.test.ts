@@ -18,7 +18,7 @@ const methods = [
   ...['eth_getFilterLogs', 'eth_uninstallFilter', 'txpool_status', 'txpool_content'],
   ...['txpool_contentFrom', 'mpbp_getAccountHistory', 'mpbp_getFinalityCertificate'],
   ...['mpbp_getValidators', 'mpbp_nodeStatus', 'mpbp_getPoolTransaction'],
-  ...['mpbp_getFinalityProof', 'mpbp_getEvidence'],
+  ...['mpbp_getFinalityProof', 'mpbp_getEvidence', 'mpbp_getOrder', 'mpbp_simulateOrder'],
 ];
 const world = await openWorld({ filtersMax: 20 });
 const transaction = payment();

@@ -7,6 +7,7 @@ import { hashFees } from '#src/ledger/payments/orders/merchantRegistry.ts';
 import { paymentOrders } from '#src/ledger/payments/orders/paymentOrders.ts';
 import { payouts } from '#src/ledger/payments/payouts.ts';
 import { bytesToUint, uintToBytes } from '#src/lib/bytes.ts';
+import { SeededRandom } from '#src/lib/random.ts';
 import { type Address, formatAddress } from '#src/types/address.ts';
 import { asGas, asWei } from '#src/types/units.ts';
 import type { Wanted } from '../ledger/payments/rig.ts';
@@ -43,7 +44,14 @@ type Foretold = {
   error: Error | null;
   movements: Movement[];
   refusedItems: { item: string; to: string; amount: string; error: string }[];
-  networkFee: { payer: string; token: string | null; amount: string; amountMax: string };
+  networkFee: {
+    payer: string;
+    isSponsored: boolean;
+    token: string | null;
+    currency: string | null;
+    amount: string;
+    amountMax: string;
+  };
   gas: { used: string; limit: string };
   sendable: { token: string; currency: string; amount: string } | null;
   order: { state: string; captured: string } | null;
@@ -249,6 +257,24 @@ describe('mpbp_simulateOrder', () => {
     assert.equal(sent.networkFee.amount, fee.amount);
   });
 
+  it('says who pays the fee, where a sponsor does', async () => {
+    const world = await Simulated.open();
+    const set = world.ledger.decide([feeManager, 'setFeeRate', [world.token, RATE]]);
+    assert.ok(set.ok, set.reason);
+    world.ok(bank, [world.euro, 'mintWithMemo', [dave.address, 1_000_000n, none]]);
+    const terms = [dave.address, world.token, 500_000n, (1n << 40n) - 1n, []];
+    world.ok(bea, [feeManager, 'setSponsorship', terms]);
+    const id = world.create();
+    const paid = await world.holds(dave, [paymentOrders, 'pay', [id]]);
+    const { payer, isSponsored, token, currency } = paid.networkFee;
+    assert.deepEqual(
+      [payer, isSponsored, token, currency],
+      [formatAddress(bea.address), true, formatAddress(world.token), 'EUR'],
+    );
+    assert.equal(paid.movements.at(-1)?.from, formatAddress(bea.address));
+    assert.equal(BigInt(paid.sendable?.amount ?? 0), 1_000_000n, 'all of it');
+  });
+
   it('names what no block takes, and takes no call that is none', async () => {
     const world = await Simulated.open();
     const pay: Wanted = [world.euro, 'transfer', [bea.address, 1n]];
@@ -264,12 +290,15 @@ describe('mpbp_simulateOrder', () => {
     assert.equal((await world.foretell(ann, pay, far)).error?.name, 'EXCEEDS_BLOCK_GAS_LIMIT');
     const short = await world.foretell(ann, pay, { gas: '0x5b00' });
     assert.equal(short.error?.name, 'OUT_OF_GAS');
+    const ofContract = await world.foretell({ ...ann, address: PAYMENT_ORDERS }, pay);
+    assert.equal(ofContract.error?.name, 'SENDER_NOT_EOA');
     const data = '0x';
     for (const call of [
       { to: PAYMENT_ORDERS, data },
       { from: ann.address, data },
       { from: ann.address, to: bea.address, data },
       { from: ann.address, to: FEE_MANAGER, data },
+      { from: ann.address, to: world.token, data, gas: '0x1ffffffffffffffff' },
     ]) {
       const { error } = await world.rpc.call('mpbp_simulateOrder', call);
       assert.equal(error?.code, -32602, JSON.stringify(call));
@@ -304,4 +333,39 @@ describe('mpbp_simulateOrder', () => {
       },
     });
   });
+
+  it('answers whatever anybody asks of every function', async () => {
+    const world = await Simulated.open();
+    world.create({ captureMode: 1n });
+    const random = new SeededRandom(11);
+    const words = ['00', 'ff', ...[ann.address, PAYMENT_ORDERS, world.token].map(bare)];
+    const senders = [ann.address, PAYMENT_ORDERS, FEE_MANAGER, world.token];
+    for (const contract of [paymentOrders, payouts, world.euro]) {
+      for (const selector of contract.functions.keys()) {
+        for (let tries = 0; tries < 6; tries++) {
+          const args = Array.from({ length: random.below(16) }, () => wordOf(random, words));
+          const call = {
+            ...{ from: random.pick(senders), to: contract.address },
+            data: `${selector}${args.join('')}`,
+            ...(random.chance(0.3) && { gas: `0x${random.uint32().toString(16)}` }),
+            ...(random.chance(0.3) && { value: `0x${(random.uint32() % 9) + 1}` }),
+          };
+          const { error, result } = await world.rpc.call('mpbp_simulateOrder', call);
+          assert.equal(error, undefined, JSON.stringify([call, error]));
+          assert.equal((result as Foretold).succeeded, (result as Foretold).error === null);
+        }
+      }
+    }
+  });
 });
+
+function bare(address: string): string {
+  return address.slice(2);
+}
+
+/** What calls are made of: small numbers, addresses, the largest number. */
+function wordOf(random: SeededRandom, words: readonly string[]): string {
+  if (random.chance(0.4)) return random.below(300).toString(16).padStart(64, '0');
+  const word = random.pick(words);
+  return word === 'ff' ? 'ff'.repeat(32) : word.padStart(64, '0');
+}
