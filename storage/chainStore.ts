@@ -270,11 +270,11 @@ export class ShelfChainStore implements ChainStore {
     }));
   }
 
-  async count(index: 'heights' | 'transactions' | 'history'): Promise<number> {
+  async count(table: 'heights' | 'transactions' | 'history' | 'slots'): Promise<number> {
     let count = 0;
     let from: Uint8Array = EMPTY_BYTES;
     for (;;) {
-      const page = await this.#shelf.range(index, { from, limit: countedAtOnce });
+      const page = await this.#shelf.range(table, { from, limit: countedAtOnce });
       count += page.length;
       const last = page.at(-1);
       if (last === undefined || page.length < countedAtOnce) return count;

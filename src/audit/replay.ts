@@ -150,6 +150,7 @@ class Replay {
     if (supply !== issued) return differs('SUPPLY', top, `${issued}`, `${supply}`);
     return (
       this.#currencies.findDifference(top, this.#state, this.#store) ??
+      this.#slots(top) ??
       (await this.#nobodyElse(top)) ??
       (await this.#nothingElse(top))
     );
@@ -341,14 +342,26 @@ class Replay {
     return null;
   }
 
+  /** What contracts keep; a word that no block wrote shows in the number of them. */
+  #slots(top: bigint): Divergence | null {
+    for (const { address, key, value } of this.#state.slots()) {
+      const found = this.#store.slot(address, key);
+      if (bytesEqual(found, value)) continue;
+      const [want, got] = [value, found].map((word) => `0x${key}: 0x${toBareHex(word)}`);
+      return differs('SLOT_STORED', top, want ?? '', got ?? '', address);
+    }
+    return null;
+  }
+
   /** The indices hold what the blocks gave, and no entry beyond that. */
   async #nothingElse(top: bigint): Promise<Divergence | null> {
     const want = {
       heights: this.#blocks,
       transactions: this.transactions,
       history: this.#histories.entries,
+      slots: this.#state.slotCount,
     };
-    for (const index of ['heights', 'transactions', 'history'] as const) {
+    for (const index of ['heights', 'transactions', 'history', 'slots'] as const) {
       const found = await this.#store.count(index);
       if (found === want[index]) continue;
       return differs('INDEX_ENTRIES', top, `${want[index]} ${index}`, `${found} ${index}`);

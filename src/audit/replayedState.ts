@@ -1,5 +1,5 @@
 import type { Account } from '#src/ledger/state/account.ts';
-import type { StateChanges, StateReader } from '#src/ledger/state/reader.ts';
+import type { SlotKey, StateChanges, StateReader } from '#src/ledger/state/reader.ts';
 import type { TrieNode } from '#src/ledger/state/trieNode.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Hash } from '#src/types/hash.ts';
@@ -25,13 +25,28 @@ export class ReplayedState implements StateReader {
     return this.#nodes.get(`${owner ?? ''}/${path}`) ?? null;
   }
 
+  /** All that are not empty. */
+  *slots(): Generator<{ address: Address; key: SlotKey; value: Uint8Array }, void> {
+    for (const [place, value] of this.#slots) {
+      const [address = '', key = ''] = place.split('/');
+      yield { address: address as Address, key, value };
+    }
+  }
+  get slotCount(): number {
+    return this.#slots.size;
+  }
+
   apply({ accounts, slots, code, trieNodes }: StateChanges): void {
     for (const [address, account] of accounts) {
       if (account === null) this.accounts.delete(address);
       else this.accounts.set(address, account);
     }
     for (const [address, values] of slots) {
-      for (const [key, value] of values) this.#slots.set(`${address}/${key}`, value);
+      for (const [key, value] of values) {
+        const place = `${address}/${key}`;
+        if (value.length === 0) this.#slots.delete(place);
+        else this.#slots.set(place, value);
+      }
     }
     for (const [hash, bytes] of code) this.#code.set(hash, bytes);
     for (const { owner, path, node } of trieNodes) {

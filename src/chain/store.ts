@@ -92,8 +92,8 @@ export type ChainStore = StateReader & {
     after: Address | null,
     limit: number,
   ): Promise<{ address: Address; account: Account }[]>;
-  /** How many entries an index has, for audits: reads all of them. */
-  count(index: 'heights' | 'transactions' | 'history'): Promise<number>;
+  /** How many entries a table has, for audits: reads all of them. */
+  count(table: 'heights' | 'transactions' | 'history' | 'slots'): Promise<number>;
   /** Walks the newest commit records; throws where one is missing or does not link. */
   checkLinks(): void;
   close(): Promise<void>;

@@ -142,6 +142,26 @@ describe('the audit of currencies', () => {
     });
   }
 
+  it('names what no block wrote, also of accounts that no block names', async () => {
+    const [rich, known] = [await record(), await record()];
+    await tamper(rich, euro, (state) => {
+      const balance = { available: 5n, held: 0n, isFrozen: false };
+      tokenAt(euro)
+        .balances(people[5]?.address ?? assert.fail())
+        .set(state, balance);
+    });
+    const unknown = await audit(rich);
+    assert.ok(!unknown.ok);
+    assert.equal(unknown.refusal.code, 'INDEX_ENTRIES');
+    assert.match(unknown.refusal.found, /slots$/);
+    await tamper(known, euro, (state) => {
+      tokenAt(euro).limits.set(state, { ...tokenAt(euro).limits.get(state), supplyCap: 1n });
+    });
+    const changed = await audit(known);
+    assert.ok(!changed.ok);
+    assert.deepEqual([changed.refusal.code, changed.refusal.account], ['SLOT_STORED', euro]);
+  });
+
   /** What execution itself got wrong shows where the logs and the state disagree. */
   const faults: [when: string, code: string, change: Change][] = [
     [
