@@ -118,8 +118,8 @@ describe('the audit of currencies', () => {
       ann.address,
       (state, token) => {
         const balance = token.balances(ann.address);
-        const { available, held, isFrozen } = balance.get(state);
-        balance.set(state, { available: available + held, held: 0n, isFrozen });
+        const { available, held, ...rest } = balance.get(state);
+        balance.set(state, { ...rest, available: available + held, held: 0n });
       },
     ],
     [
@@ -145,7 +145,7 @@ describe('the audit of currencies', () => {
   it('names what no block wrote, also of accounts that no block names', async () => {
     const [rich, known] = [await record(), await record()];
     await tamper(rich, euro, (state) => {
-      const balance = { available: 5n, held: 0n, isFrozen: false };
+      const balance = { available: 5n, held: 0n, isFrozen: false, limits: 0n };
       tokenAt(euro)
         .balances(people[5]?.address ?? assert.fail())
         .set(state, balance);
@@ -169,7 +169,7 @@ describe('the audit of currencies', () => {
       'CURRENCY_CONSERVATION',
       (state, token) => {
         const balance = token.balances(bea.address);
-        balance.set(state, { available: 301n, held: 0n, isFrozen: false });
+        balance.set(state, { available: 301n, held: 0n, isFrozen: false, limits: 0n });
       },
     ],
     [
@@ -212,8 +212,12 @@ function world(more: readonly Log[] = []) {
   };
   const state = new Overlay(genesis);
   const token = tokenAt(euro);
-  token.balances(ann.address).set(state, { available: 660n, held: 40n, isFrozen: false });
-  token.balances(bea.address).set(state, { available: 300n, held: 0n, isFrozen: false });
+  token
+    .balances(ann.address)
+    .set(state, { available: 660n, held: 40n, isFrozen: false, limits: 0n });
+  token
+    .balances(bea.address)
+    .set(state, { available: 300n, held: 0n, isFrozen: false, limits: 0n });
   token.supplies.set(state, { total: issued, held: 40n });
   const books = new Currencies();
   books.begin(history);

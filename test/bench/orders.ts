@@ -3,8 +3,9 @@
  * holds, many tills capture them. Everything is signed before the clock runs.
  */
 import { type AbiParameter, hashTypedData, parseAbiParameters } from 'viem';
+import { TOKEN_CHANNEL } from '#src/ledger/payments/orders/channelStore.ts';
 import { merchantRegistry } from '#src/ledger/payments/orders/merchantRegistry.ts';
-import { RIGHT, TOKEN_CHANNEL } from '#src/ledger/payments/orders/merchantStore.ts';
+import { RIGHT } from '#src/ledger/payments/orders/merchantStore.ts';
 import { paymentOrders } from '#src/ledger/payments/orders/paymentOrders.ts';
 import { fromHex, uintToBytes, utf8 } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
