@@ -9,6 +9,7 @@ import { configCommand } from './commands/config.ts';
 import { dbCommand } from './commands/db.ts';
 import { devnetCommand } from './commands/devnet.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { feeCommand } from './commands/fee.ts';
 import { genesisCommand } from './commands/genesis.ts';
 import { historyCommand } from './commands/history.ts';
 import { initCommand } from './commands/init.ts';
@@ -55,6 +56,7 @@ const commands = [
   payoutCommand(),
   tokenCommand(),
   policyCommand(),
+  feeCommand(),
   historyCommand(),
   receiptCommand(),
   auditCommand(),

@@ -156,6 +156,42 @@ describe('currencies on a network of one validator', { timeout: 240_000 }, () =>
     await mpbp.fails(EXIT.usage, /three letters/, 'token', 'balance', ann, '--token', 'EU', ...rpc);
   });
 
+  it('pay fees, and so does somebody else', async () => {
+    const fee = (...args: string[]) => mpbp.json<Fees>('fee', ...args);
+    type Fees = { lines: string[]; currencies: { currency: string; millionGas: string }[] } & {
+      choice: string;
+      sponsorship: { sponsor: string; remaining: string } | null;
+    };
+    const listed = await fee('list', ...rpc);
+    assert.deepEqual(
+      listed.currencies.map(({ currency, millionGas }) => [currency, millionGas]),
+      ['EUR', 'USD', 'CNY'].map((code) => [code, '0.02']),
+    );
+    await fee('choose', 'USD', ...rpc, ...rich);
+    const pay = ['token', 'transfer', ann, '1', '--token', 'EUR', ...rpc, ...rich];
+    type Paid = { fees: { currency: string; paidBy: string | null }[] };
+    const usd = await mpbp.json<Paid>(...pay);
+    assert.deepEqual([usd.fees[0]?.currency, usd.fees[0]?.paidBy], ['USD', null]);
+    await fee('choose', 'any', ...rpc, ...rich);
+    const shop = await ownAddress();
+    const sponsoring = ['sponsor', shop, '0.5', '--token', 'EUR', '--days', '1', ...rpc, ...rich];
+    await fee(...sponsoring, '--only', 'transfer,transferWithMemo');
+    const { choice, sponsorship } = await fee('list', shop, ...rpc);
+    assert.deepEqual([choice, sponsorship?.remaining], ['coin', '500000']);
+    const given = ['token', 'transfer', shop, '3', '--token', 'EUR', ...rpc, ...rich];
+    await mpbp.json(...given);
+    const own = ['token', 'transfer', ann, '1', '--token', 'EUR', ...rpc, ...wallet('member-0')];
+    assert.match((await mpbp.json<Paid>(...own)).fees[0]?.paidBy ?? '', /^0xf39f/);
+    await fee('sponsor', shop, '0', '--token', 'EUR', ...rpc, ...rich);
+    const wrong = ['fee', 'sponsor', shop, '1', '--token', 'EUR', '--only', 'dance', ...rpc];
+    await mpbp.fails(EXIT.usage, /no function of tokens/, ...wrong, ...rich);
+    const all = ['token', 'transfer', ann, 'all', '--token', 'EUR', ...rpc, ...wallet('member-0')];
+    await mpbp.json(...all);
+    assert.equal(await available(shop, 'EUR'), '0.00');
+    const told = await fee('collect', '--token', 'EUR', '--for', shop, ...rpc, ...rich);
+    assert.match(told.lines.join(), /paid 0\.0\d+ EUR of fees to/);
+  });
+
   it('are made and issued by a member with the role, and by nobody else', async () => {
     const make = ['token', 'create', '--currency', 'CHF', '--name', 'Franc', ...rpc];
     await mpbp.fails(EXIT.permission, /is no member's account/, ...make, ...rich);

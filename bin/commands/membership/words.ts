@@ -1,6 +1,7 @@
 /** What the contracts' numbers, calls and errors mean, for people. */
 import { toHex } from '#src/lib/bytes.ts';
 import { type Address, formatAddress } from '#src/types/address.ts';
+import { currencyOf, formatTokenAmount } from '#src/types/currency.ts';
 import { type Hash, parseHash } from '#src/types/hash.ts';
 import { memberText } from '#src/types/memberId.ts';
 import { asWei, formatAmount } from '#src/types/units.ts';
@@ -102,6 +103,11 @@ function describeCall(to: `0x${string}`, data: string, { validators }: Membershi
       const whom = subjectText(subject);
       const way = direction === 0n ? 'out' : 'in';
       return `see to it that ${limitText({ whom, token, direction: way, unit, amount, count })}`;
+    }
+    case 'setFeeRate': {
+      const [token, perGasE18] = call.values as readonly [Address, bigint];
+      const amount = formatTokenAmount((perGasE18 * 1_000_000n) / 10n ** 18n);
+      return `let a million gas cost ${amount} ${currencyOf(token)} (${formatAddress(token)})`;
     }
     case 'setAccountPermission':
       return `set the permission of account ${first} to ${second}`;
