@@ -167,7 +167,9 @@ function row(entry: Entry): string[] {
     time.slice(0, 19),
     entry.kind,
     `${sign}${amountOf(entry)}`,
-    fee > 0n ? `fee ${formatAmount(asWei(fee))}` : '',
+    fee > 0n
+      ? `fee ${entry.token === null ? formatAmount(asWei(fee)) : formatTokenAmount(fee)}`
+      : '',
     entry.counterparty === null ? '' : formatAddress(entry.counterparty),
     entry.virtualAddress === null ? '' : `at ${formatAddress(entry.virtualAddress)}`,
     entry.succeeded ? '' : 'FAILED',

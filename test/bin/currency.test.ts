@@ -145,6 +145,9 @@ describe('currencies on a network of one validator', { timeout: 240_000 }, () =>
     assert.match(stdout, /^paid 12\.50 EUR to 0x7099/);
     assert.match(stdout, /fee 0\.00\d+ EUR\n/);
     assert.match(stderr, /memo {2}no 7\n/);
+    assert.match(stderr, /fee {3}at most 0\.00\d+ EUR\n/);
+    const lines = (await mpbp.run('history', ...rpc, ...rich.slice(0, 2))).stdout;
+    assert.match(lines, /-12\.50 EUR +fee 0\.00\d+ +0x7099/);
     assert.equal(await available(ann, 'EUR'), '1000012.50');
     assert.equal(await available(ann, 'EUR', '--base-units'), '1000012500000');
     const short = ['token', 'transfer', ann, '99999999', '--token', 'EUR', ...rpc, ...rich];

@@ -1,11 +1,14 @@
 /** A call that moves money: what it would cost and do is known, and asked for, before it is sent. */
 import type { Command } from 'commander';
 import type { NativeContract } from '#src/ledger/payments/contract.ts';
+import { toHex } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
-import { formatAddress } from '#src/types/address.ts';
+import { type Address, formatAddress } from '#src/types/address.ts';
+import { currencyOf, formatTokenAmount } from '#src/types/currency.ts';
 import type { TransactionFields } from '#src/types/transaction.ts';
 import { asWei, formatAmount } from '#src/types/units.ts';
 import { amountArgument } from '../../arguments.ts';
+import { type Client, NodeRefusal } from '../../client.ts';
 import { confirm } from '../../secrets.ts';
 import { encodeCall } from '../membership/contract.ts';
 import { refusedInWords, type Session, type SessionOptions } from '../membership/session.ts';
@@ -19,7 +22,11 @@ export function moving(command: Command): Command {
     .option('--yes', 'do not ask before paying', false);
 }
 
-export type Prepared = { readonly calls: readonly TransactionFields[]; readonly fee: bigint };
+export type Prepared = {
+  readonly calls: readonly TransactionFields[];
+  /** At most, in words. */
+  readonly fee: string;
+};
 
 /**
  * All of them, one after the other by nonce; refuses where one would revert or the fee is high.
@@ -47,21 +54,49 @@ export async function prepareAll(
     const high = `the fee would be up to ${formatAmount(asWei(fee))} MPB`;
     throw new UserError(EXIT.badData, `${high}; allow it with --fee-max [FEE_ABOVE_MAX]`);
   }
-  return { calls, fee };
+  return { calls, fee: await feeText(client, wallet.address, calls, fee) };
+}
+
+type NetworkFee = { readonly isSponsored: boolean; token: Address | null; amountMax: string };
+
+/** As the node would take it now; of many calls, which may end in another currency, in coin. */
+async function feeText(
+  client: Client,
+  from: Address,
+  calls: readonly TransactionFields[],
+  inCoin: bigint,
+): Promise<string> {
+  const [only, ...others] = calls;
+  const coin = `${formatAmount(asWei(inCoin))} MPB`;
+  if (only === undefined || others.length > 0) return coin;
+  const { to, data, gasLimit, maxFeePerGas } = only;
+  const price = `0x${maxFeePerGas.toString(16)}`;
+  const call = { from, to, data: toHex(data), gas: `0x${gasLimit.toString(16)}`, gasPrice: price };
+  const answer = await client
+    .call<{ networkFee: NetworkFee }>('mpbp_simulateOrder', call)
+    .catch((error: unknown) => {
+      // A caller may have been let do less than that.
+      if (error instanceof NodeRefusal) return null;
+      throw error;
+    });
+  if (answer === null) return coin;
+  const { isSponsored, token, amountMax } = answer.networkFee;
+  const amount = BigInt(amountMax);
+  const spelt =
+    token === null
+      ? `${formatAmount(asWei(amount))} MPB`
+      : `${formatTokenAmount(amount)} ${currencyOf(token)}`;
+  return isSponsored ? `${spelt}, paid by a sponsor` : spelt;
 }
 
 /** On a terminal; elsewhere whoever wrote the command has said so. */
 export async function ask(
   { wallet }: Session,
   lines: readonly string[],
-  fee: bigint,
+  fee: string,
   { yes }: MovingOptions,
 ): Promise<void> {
-  const all = [
-    ...lines,
-    `from  ${formatAddress(wallet.address)}`,
-    `fee   at most ${formatAmount(asWei(fee))} MPB`,
-  ];
+  const all = [...lines, `from  ${formatAddress(wallet.address)}`, `fee   at most ${fee}`];
   process.stderr.write(`${all.join('\n')}\n`);
   if (yes || !process.stdin.isTTY) return;
   if (!(await confirm('pay this?'))) throw new UserError(EXIT.usage, 'not paid');
