@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { type Abi, encodeFunctionData, toFunctionSelector } from 'viem';
+import { toFunctionSelector } from 'viem';
 import { changeOf, historyOf } from '#src/history/history.ts';
-import { assembleBlock, type BlockContext, executeBlock } from '#src/ledger/execute.ts';
+import { assembleBlock, executeBlock } from '#src/ledger/execute.ts';
 import { coverOf } from '#src/ledger/fees.ts';
 import { callGas } from '#src/ledger/gas.ts';
 import { COIN_ADDRESS, FEE_MANAGER } from '#src/ledger/payments/addresses.ts';
@@ -11,81 +11,13 @@ import { feeManager } from '#src/ledger/payments/fees/feeManager.ts';
 import { payouts } from '#src/ledger/payments/payouts.ts';
 import { policyRegistry } from '#src/ledger/payments/tokens/policyRegistry.ts';
 import { Overlay } from '#src/ledger/state/overlay.ts';
-import { utf8 } from '#src/lib/bytes.ts';
 import { SeededRandom } from '#src/lib/random.ts';
 import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
-import type { Block } from '#src/types/block.ts';
-import { keccakHash } from '#src/types/hash.ts';
-import type { SignedTransaction } from '#src/types/transaction.ts';
-import { asEpoch, asGas, asWei } from '#src/types/units.ts';
-import { chainId, type Person, payment, person } from '../samples.ts';
-import {
-  bytes,
-  coinbase,
-  consortiumRegistry,
-  memberId,
-  type Sent,
-  type Wanted,
-  zero32,
-} from './rig.ts';
-import { ann, bank, bea, none, ShopWorld, shop, till } from './shopWorld.ts';
-
-/** A fiftieth of a unit for a unit of gas, which costs a wei. */
-const RATE = 2n * 10n ** 16n;
-const feeFor = (gas: bigint) => (gas * RATE + 10n ** 18n - 1n) / 10n ** 18n;
-/** They never had any coin. */
-const [dave, eve] = [person(40), person(41)];
-const LATER = (1n << 40n) - 1n;
-
-class FeeWorld extends ShopWorld {
-  constructor({ rate = RATE }: { rate?: bigint } = {}) {
-    super();
-    if (rate > 0n) this.setRate(rate);
-    for (const { address } of [dave, eve]) {
-      this.ok(bank, [this.euro, 'mintWithMemo', [address, 1_000_000n, none]]);
-    }
-  }
-  setRate(rate: bigint): void {
-    const set = this.ledger.decide([feeManager, 'setFeeRate', [this.token, rate]]);
-    assert.ok(set.ok, set.reason);
-  }
-  /** Fees go to accounts that the shop's own check does not know; see `adds up` below. */
-  override check(): void {}
-  transaction(
-    from: Person,
-    [contract, functionName, args]: Wanted,
-    gasLimit: bigint,
-    maxFeePerGas = 1n,
-  ): SignedTransaction {
-    const nonce = this.ledger.state.account(from.address)?.nonce ?? 0n;
-    const data = bytes(encodeFunctionData({ abi: contract.abi as Abi, functionName, args }));
-    const to = contract.address;
-    const prices = { gasLimit: asGas(gasLimit), maxFeePerGas: asWei(maxFeePerGas) };
-    return payment(from, { nonce, to, data, ...prices });
-  }
-  get context(): BlockContext {
-    return {
-      parentHash: keccakHash(utf8('parent')),
-      parentStateRoot: this.ledger.root,
-      coinbase,
-      rules: {
-        ...{ chainId, baseFeePerGas: asWei(1n), paymentLaneBytesMax: 1_500_000 },
-        paymentLaneGasLimit: asGas(1n << 30n),
-        evmLaneGasLimit: asGas(1n << 30n),
-      },
-      ...{ ...this.ledger.facts, epoch: asEpoch(0) },
-      ...{ prevRandao: keccakHash(utf8('randao')), blockHash: () => null },
-    };
-  }
-  feesIn(validator: Address = coinbase): bigint {
-    return this.ledger.view(feeManager, 'collectedFees', [validator, this.token]) as bigint;
-  }
-  owned(account: Address): bigint {
-    return this.ledger.view(this.euro, 'netBalanceOf', [account]) as bigint;
-  }
-}
-
-const feeOf = ({ logs }: Sent) => logs.find(({ name }) => name === 'TransactionFee')?.args ?? null;
+import { asGas, asWei } from '#src/types/units.ts';
+import { type Person, payment, person } from '../samples.ts';
+import { atOnceBlock, blockOf, dave, eve, FeeWorld, feeFor, feeOf, LATER } from './feeWorld.ts';
+import { coinbase, consortiumRegistry, memberId, type Wanted, zero32 } from './rig.ts';
+import { ann, bank, bea, none, shop, till } from './shopWorld.ts';
 
 describe('a customer who holds only euros', () => {
   it('pays in euros, and the fee with it', () => {
@@ -464,20 +396,6 @@ it('thousands of fees, whoever pays them, add up', () => {
 });
 
 // --- helpers ---------------------------------------------------------------------------------------
-
-function atOnceBlock(world: FeeWorld, candidates: readonly SignedTransaction[]) {
-  const built = assembleBlock(world.ledger.state, world.context, candidates);
-  assert.ok(!(built instanceof Promise));
-  return built;
-}
-
-/** As much of it as a history is made of. */
-function blockOf(context: BlockContext, transactions: readonly SignedTransaction[]): Block {
-  const { height, timestampMs, rules } = context;
-  const { baseFeePerGas } = rules;
-  const header = { height, baseFeePerGas, coinbase, consensus: { timestampMs } };
-  return { header, transactions } as unknown as Block;
-}
 
 /** As `eth_estimateGas` finds it: nothing is held back for a fee. */
 function gasOf(world: FeeWorld, from: Person, wanted: Wanted): bigint {

@@ -251,9 +251,10 @@ it(`${operations} random operations of a token are those of its model`, {
           'forcedTransfer',
           [a, b, value],
           () => {
-            const left = (model.available[from] ?? 0n) - value;
-            if (left < 0n) return false;
-            if ((model.frozen[from] ?? 0n) > left) model.frozen[from] = left;
+            const [owned = 0n, frozen = 0n] = [model.available[from], model.frozen[from]];
+            if (from === to || value > owned) return false;
+            const free = owned > frozen ? owned - frozen : 0n;
+            if (value > free) model.frozen[from] = frozen - (value - free);
             model.add(model.available, from, -value);
             model.add(model.available, to, value);
             return true;

@@ -378,6 +378,19 @@ describe('PaymentToken', () => {
     euros.check();
   });
 
+  it('by an order lets go of no more that is frozen than it takes', () => {
+    const euros = new Euros();
+    euros.ok(bank, 'setFrozenTokens', ann.address, 5_000n);
+    euros.fails('ERC20InvalidReceiver', bank, 'forcedTransfer', ann.address, ann.address, 1_000n);
+    euros.ok(bank, 'forcedTransfer', ann.address, cid.address, 0n);
+    assert.equal(euros.ask('getFrozenTokens', ann.address), 5_000n);
+    euros.ok(bank, 'forcedTransfer', ann.address, cid.address, 400n);
+    assert.equal(euros.ask('getFrozenTokens', ann.address), 4_600n, 'what comes later stays, too');
+    euros.ok(cid, 'transfer', ann.address, 100n);
+    euros.fails('ERC7943InsufficientUnfrozenBalance', ann, 'transfer', bea.address, 1n);
+    euros.check();
+  });
+
   it('holds money in the account of its owner (ERC-1996)', () => {
     const euros = new Euros();
     const id = word('hold');

@@ -4,7 +4,7 @@
  */
 import { keccak256 } from '#src/crypto/keccak.ts';
 import { utf8 } from '#src/lib/bytes.ts';
-import { type Address, canReceiveMoney } from '#src/types/address.ts';
+import { type Address, canReceiveMoney, isReservedAddress } from '#src/types/address.ts';
 import { tokenAmountMax } from '#src/types/currency.ts';
 import { type Hash, hashFromBytes } from '#src/types/hash.ts';
 import { ZERO_HASH } from '#src/types/vote.ts';
@@ -23,6 +23,7 @@ import {
   tellVia,
   tokenAt,
   tokenOf,
+  unfrozenOf,
 } from './tokenStore.ts';
 
 const role = (name: string): Hash => hashFromBytes(keccak256(utf8(name)));
@@ -111,6 +112,7 @@ export function changePolicy(call: Call, transferPolicyId: bigint): void {
 /** ERC-7943: more may be frozen than there is, now or ever. */
 export function setFrozen(call: Call, account: Address, value: bigint): void {
   needRole(call, TOKEN_ROLE.compliance);
+  needOwner(account);
   if (value > tokenAmountMax) throw fail('AmountTooLarge', value, tokenAmountMax);
   writeFrozen(call, account, value);
 }
@@ -122,18 +124,21 @@ export function setFrozen(call: Call, account: Address, value: bigint): void {
 export function forceTransfer(call: Call, from: Address, named: Address, value: bigint): void {
   const { state, self } = call;
   const { token, head } = needRole(call, TOKEN_ROLE.compliance);
+  needOwner(from);
   const ordered = { token: self, from, to: named, amount: value, hasMemo: true };
-  const movement = resolved(state, { ...ordered, counts: 'for nobody' });
+  const movement = resolved(state, { ...ordered, counts: 'for nobody', isForced: true });
   const { to } = movement;
-  if (!canReceiveMoney(to)) throw fail('ERC20InvalidReceiver', to);
+  // It would let go of what is frozen, and take nothing.
+  if (to === from || !canReceiveMoney(to)) throw fail('ERC20InvalidReceiver', to);
   if (isConduit(state, to)) throw fail('ConduitNotCredited', to);
   if (!isAllowed(state, head.transferPolicyId, to, 'recipient')) {
     throw fail('ERC7943CannotReceive', to);
   }
-  const { available, isFrozen } = token.balances(from).get(state);
+  const { available } = token.balances(from).get(state);
   if (value > available) throw fail('ERC20InsufficientBalance', from, available, value);
-  const frozen = isFrozen ? token.frozen(from).get(state) : 0n;
-  if (frozen > available - value) writeFrozen(call, from, available - value);
+  const free = unfrozenOf(state, self, from);
+  // What is frozen beyond what there is stays so.
+  if (value > free) writeFrozen(call, from, token.frozen(from).get(state) + free - value);
   move(call, movement);
   call.emit(log(self, 'ForcedTransfer', from, to, value));
 }
@@ -177,6 +182,11 @@ function writeFrozen(call: Call, account: Address, value: bigint): void {
   const own = token.balances(account).get(state);
   token.balances(account).set(state, { ...own, isFrozen: value > 0n });
   call.emit(log(self, 'Frozen', account, value));
+}
+
+/** What waits in a contract of the system belongs to others: no order takes it, or keeps it there. */
+function needOwner(account: Address): void {
+  if (isReservedAddress(account)) throw fail('ERC7943CannotSend', account);
 }
 
 function needRole(call: Call, wanted: Hash) {

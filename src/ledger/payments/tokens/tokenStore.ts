@@ -120,6 +120,8 @@ export type Movement = {
   readonly via?: Address;
   /** In whose limits it counts, where that is not both. */
   readonly counts?: 'for receiver' | 'for nobody';
+  /** By order: what is frozen moves, too. */
+  readonly isForced?: boolean;
 };
 
 /** Money for a virtual address is its master's, who can tell by the address what it is for. */
@@ -226,9 +228,9 @@ export class Purse {
 
   /** Changes nothing where there is not enough. */
   pay(movement: Movement): void {
-    const { to, amount: value, counts } = movement;
+    const { to, amount: value, counts, isForced = false } = movement;
     const [call, from] = [this.#call, this.#from];
-    needFree(from, this.#available, this.#frozen, value);
+    needFree(from, this.#available, isForced ? 0n : this.#frozen, value);
     if (to !== from) {
       const charges = counts === undefined ? this.#charge(value) : [];
       credit(call, movement);

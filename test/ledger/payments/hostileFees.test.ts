@@ -1,0 +1,39 @@
+/** Whoever wants what is not theirs of fees: the money, the way of others, or a validator's time. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { FEE_MANAGER, PAYMENT_ORDERS } from '#src/ledger/payments/addresses.ts';
+import { feeManager } from '#src/ledger/payments/fees/feeManager.ts';
+import { hashFees } from '#src/ledger/payments/orders/merchantRegistry.ts';
+import { subjectOf } from '#src/ledger/payments/tokens/limits.ts';
+import { policyRegistry } from '#src/ledger/payments/tokens/policyRegistry.ts';
+import { dave, eve, FeeWorld } from './feeWorld.ts';
+import { coinbase } from './rig.ts';
+import { ann, bank, feeTaker, word } from './shopWorld.ts';
+
+it('no officer takes, or keeps back, what waits in a contract of the system', () => {
+  const world = new FeeWorld();
+  const { euro, token } = world;
+  const fee = { receiver: feeTaker.address, bps: 100, fixedAmount: 0n, kind: word('fee') };
+  world.setFees([fee], hashFees);
+  const denied = [policyRegistry, 'createPolicyWithAccounts'] as const;
+  const made = world.ok(bank, [...denied, [bank.address, 1, [feeTaker.address]]]);
+  world.ok(bank, [euro, 'changeTransferPolicyId', [made.logs[0]?.args.policyId]]);
+  const id = world.create();
+  world.do(dave, 'pay', id);
+  world.ok(bank, [euro, 'changeTransferPolicyId', [1n]]);
+  for (const contract of [FEE_MANAGER, PAYMENT_ORDERS]) {
+    assert.ok(world.owned(contract) > 0n);
+    const to = bank.address;
+    world.fails('ERC7943CannotSend', bank, [euro, 'forcedTransfer', [contract, to, 1n]]);
+    world.fails('ERC7943CannotSend', bank, [euro, 'setFrozenTokens', [contract, 1n]]);
+    const limit = [subjectOf(contract), token, 0, 1, 1n, 0];
+    world.fails('InvalidAccount', bank, [policyRegistry, 'setLimit', limit]);
+  }
+  const collected = world.feesIn();
+  world.do(ann, 'claimParkedFee', id, feeTaker.address);
+  assert.equal(world.owned(feeTaker.address), 10n);
+  world.ok(eve, [euro, 'transfer', [ann.address, 1n]]);
+  world.ok(ann, [feeManager, 'distributeFees', [coinbase, token]]);
+  assert.ok(world.owned(coinbase) > collected);
+  assert.equal(world.owned(FEE_MANAGER), world.feesIn());
+});
