@@ -4,7 +4,7 @@
  */
 
 import type { Movement } from '#src/ledger/execute.ts';
-import { effectiveGasPrice } from '#src/ledger/gas.ts';
+import { effectiveGasPrice, intrinsicGas } from '#src/ledger/gas.ts';
 import { FEE_MANAGER } from '#src/ledger/payments/addresses.ts';
 import { type OtherFee, otherFeeIn } from '#src/ledger/payments/fees/otherFee.ts';
 import { assert } from '#src/lib/failure.ts';
@@ -30,7 +30,7 @@ import {
   uintToRlp,
 } from '#src/types/rlp.ts';
 import { asHeight, asWei, type Height, type Wei } from '#src/types/units.ts';
-import { paymentsIn, tokenMovementsIn } from './tokenMovements.ts';
+import { paymentsIn, type TokenMovement, tokenMovementsIn } from './tokenMovements.ts';
 
 const KINDS = ['genesis', 'sent', 'received', 'self', 'fees'] as const;
 /** `self`: to oneself, costs the fee only. `fees`: a proposer's income from one block. */
@@ -82,7 +82,7 @@ export function changeOf({ kind, amount, fee }: HistoryEntry): bigint {
 }
 
 /**
- * The entries of one block: two a transaction, two for each movement of coin that a contract made
+ * The entries of one block: two a transaction, or one where it moves nothing, two for each movement of coin that a contract made
  * by itself, and one for the proposer; what currencies moved, and fees in them, which FeeManager has
  * from one block in one entry each. `movements` are those of the outcome, in order.
  */
@@ -103,7 +103,8 @@ export function historyOf(
     assert(receipt !== undefined, 'a receipt for each transaction');
     const { sender, value, hash, data, nonce } = transaction;
     const price = effectiveGasPrice(transaction, baseFeePerGas);
-    const usual = (receipt.cumulativeGasUsed - gasBefore) * price;
+    const gasUsed = receipt.cumulativeGasUsed - gasBefore;
+    const usual = gasUsed * price;
     gasBefore = receipt.cumulativeGasUsed;
     const { succeeded, logs } = receipt;
     const other = otherFeeIn(logs);
@@ -118,7 +119,9 @@ export function historyOf(
     const common = { ...place, amount, memo, token: null, orderId: null, via: null };
     const kind = to === sender ? 'self' : 'sent';
     entries.push({ ...common, account: sender, kind, fee, counterparty: to });
-    if (to !== null && to !== sender && succeeded) {
+    // Whoever is named by a payment of nothing did not ask to be told of it; a contract that ran is.
+    const hasMoved = amount > 0n || transaction.to === null || gasUsed > intrinsicGas(transaction);
+    if (to !== null && to !== sender && succeeded && hasMoved) {
       const zero = asWei(0n);
       entries.push({ ...common, account: to, kind: 'received', fee: zero, counterparty: sender });
     }
@@ -128,7 +131,7 @@ export function historyOf(
       entries.push({ ...moved, account: from, kind: 'sent', counterparty: taker });
       entries.push({ ...moved, account: taker, kind: 'received', counterparty: from });
     }
-    const inTokens = tokenEntries(logs, place);
+    const inTokens = tokenEntries(logs, place, sender);
     if (other !== null) takeFee(inTokens, other, place, sender);
     entries.push(...inTokens);
   }
@@ -172,21 +175,26 @@ function takeFee(
   }
 }
 
-/** A payer sees what it paid for an order, or in a batch, as one; each receiver what it got. */
-function tokenEntries(logs: readonly Log[], place: Place): HistoryEntry[] {
+/**
+ * A payer sees what it paid for an order, or in a batch, as one; each receiver what it got. A movement
+ * of nothing is told only to who sent it: anybody may move nothing from anybody's account, under the
+ * name of an address that looks like a known one.
+ */
+function tokenEntries(logs: readonly Log[], place: Place, sender: Address): HistoryEntry[] {
   const movements = tokenMovementsIn(logs);
   if (movements.length === 0) return [];
   const none = { fee: asWei(0n) };
   const entries: HistoryEntry[] = [];
   const whom = (address: Address) => (address === ZERO_ADDRESS ? null : address);
-  for (const { from, to, amount, ...what } of paymentsIn(movements)) {
+  const isTold = ({ from, amount }: TokenMovement) => amount > 0n || from === sender;
+  for (const { from, to, amount, ...what } of paymentsIn(movements.filter(isTold))) {
     if (from === ZERO_ADDRESS) continue;
     const kind = from === to ? 'self' : 'sent';
     const paid = { ...place, ...none, ...what, amount: asWei(amount), kind } as const;
     entries.push({ ...paid, account: from, counterparty: whom(to) });
   }
   for (const { from, to, amount, ...what } of movements) {
-    if (to === ZERO_ADDRESS || to === from) continue;
+    if (to === ZERO_ADDRESS || to === from || amount === 0n) continue;
     const got = { ...place, ...none, ...what, amount: asWei(amount) };
     entries.push({ ...got, account: to, kind: 'received', counterparty: whom(from) });
   }

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { chainOf } from '#src/chain/genesisChain.ts';
-import { decodeHistoryEntry, encodeHistoryEntry, genesisEntry } from '#src/history/history.ts';
+import {
+  decodeHistoryEntry,
+  encodeHistoryEntry,
+  genesisEntry,
+  historyOf,
+} from '#src/history/history.ts';
 import { paymentsIn, type TokenMovement, tokenMovementsIn } from '#src/history/tokenMovements.ts';
 import { addressRegistry } from '#src/ledger/payments/addressRegistry.ts';
 import { genesisTokenAddress } from '#src/ledger/payments/founding.ts';
@@ -10,9 +15,12 @@ import { paymentOrders } from '#src/ledger/payments/orders/paymentOrders.ts';
 import { payouts } from '#src/ledger/payments/payouts.ts';
 import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
 import { parseGenesis } from '#src/types/genesis.ts';
-import { asWei } from '#src/types/units.ts';
+import type { SignedTransaction } from '#src/types/transaction.ts';
+import { asGas, asWei } from '#src/types/units.ts';
 import { TinyNetwork } from '../../chain/network.ts';
-import type { Sent } from './rig.ts';
+import { type Person, payment } from '../samples.ts';
+import { blockOf, FeeWorld } from './feeWorld.ts';
+import { coinbase, type Sent } from './rig.ts';
 import {
   ann,
   bank,
@@ -144,6 +152,33 @@ it('what a payer pays to itself is apart from what it pays to others', () => {
     [shop.address, shop.address, 990n, '', id],
     [shop.address, feeTaker.address, 10n, '', id],
   ]);
+});
+
+it('nobody writes into the history of others with payments of nothing', () => {
+  const world = new FeeWorld({ rate: 0n });
+  const { euro, context } = world;
+  const linesOf = (...transactions: SignedTransaction[]) => {
+    const { receipts, movements } = world.ledger.block(transactions);
+    return historyOf(blockOf(context, transactions), receipts, movements).map(
+      ({ account, kind, token }) => [account, kind, token],
+    );
+  };
+  const call = (from: Person, name: string, ...args: unknown[]) =>
+    world.transaction(from, [euro, name, args], 200_000n);
+  const fees = [coinbase, 'fees', null];
+  const calls = (from: Person) => [
+    [from.address, 'sent', null],
+    [world.token, 'received', null],
+  ];
+  const lure = call(courier, 'transferFrom', ann.address, bea.address, 0n);
+  assert.deepEqual(linesOf(lure), [...calls(courier), fees]);
+  const toHer = call(courier, 'transferWithMemo', ann.address, 0n, word('call 555'));
+  const own = [courier.address, 'sent', world.token];
+  assert.deepEqual(linesOf(toHer), [...calls(courier), own, fees]);
+  const to = ann.address;
+  const nonce = world.ledger.state.account(courier.address)?.nonce ?? 0n;
+  const plain = payment(courier, { nonce, to, value: asWei(0n), gasLimit: asGas(21_000n) });
+  assert.deepEqual(linesOf(plain), [[courier.address, 'sent', null], fees]);
 });
 
 it('what a genesis gives of a currency is where the history of an account begins', () => {
