@@ -6,7 +6,6 @@ import { DEFAULT_LIMITS, Network } from '#p2p/network.ts';
 import { Chain } from '#src/chain/chain.ts';
 import { chainOf } from '#src/chain/genesisChain.ts';
 import { Feed } from '#src/feed/feed.ts';
-import { coverOf } from '#src/ledger/fees.ts';
 import { concatBytes, utf8 } from '#src/lib/bytes.ts';
 import { systemClock } from '#src/lib/clock.ts';
 import type { Log } from '#src/lib/log.ts';
@@ -31,7 +30,7 @@ import type { NodeAudit } from './nodeAudit.ts';
 import type { NodeKeys } from './nodeKeys.ts';
 import { Peers, touchesMembership } from './peers.ts';
 import { openRoom } from './room.ts';
-import { poolLimits, poolRules, timing } from './settings.ts';
+import { poolCover, poolLimits, poolRules, timing } from './settings.ts';
 import { Surfaces } from './surfaces.ts';
 
 export type Node = {
@@ -79,10 +78,7 @@ export async function assemble(options: {
     limits: poolLimits(config),
     rules: poolRules(params.rules),
     account: (address) => chain.account(address) ?? { nonce: 0n, balance: 0n },
-    coverOf: (transaction) => {
-      const { timestampMs } = chain.head.header.consensus;
-      return coverOf(store, transaction, { rules: params.rules, timestampMs });
-    },
+    coverOf: poolCover(chain, store, () => systemClock.wall()),
     now,
   });
   const submissionLog = AppendLog.open(dir.pool, room);

@@ -1,8 +1,16 @@
 import type { Timing } from '#consensus/core/types.ts';
 import type { Network } from '#p2p/network.ts';
+import type { Chain } from '#src/chain/chain.ts';
+import { coverOf } from '#src/ledger/fees.ts';
 import { intrinsicGas } from '#src/ledger/gas.ts';
 import { gasLimitFor, type LedgerRules } from '#src/ledger/rules.ts';
-import { defaultPoolLimits, type PoolLimits, type PoolRules } from '#src/pool/pool.ts';
+import type { StateReader } from '#src/ledger/state/reader.ts';
+import {
+  defaultPoolLimits,
+  type PoolLimits,
+  type PoolOptions,
+  type PoolRules,
+} from '#src/pool/pool.ts';
 import type { Backend } from '#src/rpc/backend.ts';
 import { defaultRpcLimits } from '#src/rpc/limits.ts';
 import type { RpcServerOptions } from '#src/rpc/server.ts';
@@ -37,6 +45,22 @@ export function poolRules(rules: LedgerRules): PoolRules {
     baseFeePerGas: rules.baseFeePerGas,
     gasLimitFor: (transaction) => gasLimitFor(transaction, rules),
     intrinsicGas,
+  };
+}
+
+/**
+ * By the state at the head, for a block that is made now: who is paid for until some time would have
+ * been paid for in the last block, and is not in the next.
+ */
+export function poolCover(
+  chain: Pick<Chain, 'head' | 'params'>,
+  state: StateReader,
+  wall: () => number,
+): PoolOptions['coverOf'] {
+  return (transaction) => {
+    const { timestampMs: last } = chain.head.header.consensus;
+    const timestampMs = Math.max(wall(), last + 1);
+    return coverOf(state, transaction, { rules: chain.params.rules, timestampMs });
   };
 }
 

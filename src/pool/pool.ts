@@ -181,11 +181,7 @@ export class Pool {
       const account = this.#options.account(sender);
       this.#raise(lane, sender, account.nonce, gone);
       // Somebody else's block may have spent what was promised here.
-      while (lane.cost > account.balance && lane.byNonce.size > 0) {
-        const last = [...lane.byNonce.keys()].reduce((a, b) => (a > b ? a : b));
-        const entry = lane.byNonce.get(last);
-        if (entry !== undefined) this.#drop(lane, entry, gone);
-      }
+      this.#fit(lane, account.balance, gone);
     }
     return gone;
   }
@@ -214,9 +210,8 @@ export class Pool {
       const { balance } = this.#options.account(sender);
       const isCovered = entry.covered <= this.#options.coverOf(entry.transaction);
       if (isCovered && entry.cost <= balance) continue;
-      const cost = costOf(entry.transaction, 0n);
-      if (lane.cost - entry.cost + cost > balance) this.#drop(lane, entry, this.#gone);
-      else this.#put(lane, { ...entry, cost, covered: 0n });
+      this.#put(lane, { ...entry, cost: costOf(entry.transaction, 0n), covered: 0n });
+      this.#fit(lane, balance, this.#gone);
     }
   }
 
@@ -334,6 +329,15 @@ export class Pool {
     this.#byHash.delete(hash);
     if (lane.byNonce.size === 0) this.#bySender.delete(sender);
     gone.push(entry);
+  }
+
+  /** From the last on, so that none is left to wait behind one that is gone. */
+  #fit(lane: Lane, balance: bigint, gone: Entry[]): void {
+    while (lane.cost > balance && lane.byNonce.size > 0) {
+      const last = [...lane.byNonce.keys()].reduce((a, b) => (a > b ? a : b));
+      const entry = lane.byNonce.get(last);
+      if (entry !== undefined) this.#drop(lane, entry, gone);
+    }
   }
 
   /** The account has come so far: what is below can never be in a block again. */

@@ -207,6 +207,25 @@ describe('admission', () => {
     assert.equal(scene.pool.size, 0);
   });
 
+  it('keeps nothing that waits behind what it let go of', () => {
+    const scene = new Scene({}, 0n);
+    scene.cover = 10n ** 9n;
+    scene.addAll(alice, [5n, 6n, 7n, 9n]);
+    scene.cover = 0n;
+    scene.pool.reconsider([pay(alice, 5n)]);
+    assert.deepEqual(scene.counts, { size: 0, executable: 0, gapped: 0 });
+    assert.equal(scene.move(alice.address, 5n, 0n).length, 4);
+    // By now it has coin for the first.
+    scene.cover = 10n ** 9n;
+    scene.addAll(alice, [5n, 6n]);
+    scene.cover = 0n;
+    scene.accounts.set(alice.address, { nonce: 5n, balance: 21_000n * 20n });
+    scene.pool.reconsider([pay(alice, 5n)]);
+    assert.deepEqual(scene.counts, { size: 2, executable: 2, gapped: 0 });
+    scene.pool.reconsider([pay(alice, 6n)]);
+    assert.deepEqual(scene.executable(), [[alice.address, 5n]]);
+  });
+
   it('89: takes payments to oneself, to the zero address and of nothing', () => {
     const scene = new Scene();
     assert.equal(scene.add(pay(alice, 5n, { to: alice.address })), 'ok');
