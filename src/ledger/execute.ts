@@ -93,7 +93,7 @@ function* executing(
   return accept(run.finish());
 }
 
-/** Payments between two questions whether to go on; as many are in a block at least. */
+/** Payments, in the block or refused, between two questions whether to go on. */
 const lookEvery = 16;
 /** A call of a native contract counts as so many payments as take as much gas. */
 const paymentGas = 21_000n;
@@ -149,6 +149,7 @@ function* assembling(
       sinceLook += run.hasRunCode ? lookEvery : Number(run.lastGas / paymentGas);
       continue;
     }
+    sinceLook++;
     lanes.giveBack(transaction);
     failed.add(transaction.sender);
     if (refusal.code === 'INSUFFICIENT_FUNDS') unpaid.push(transaction);

@@ -1,11 +1,14 @@
 /** Whoever wants what is not theirs of fees: the money, the way of others, or a validator's time. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { assembleBlock } from '#src/ledger/execute.ts';
 import { FEE_MANAGER, PAYMENT_ORDERS } from '#src/ledger/payments/addresses.ts';
 import { feeManager } from '#src/ledger/payments/fees/feeManager.ts';
 import { hashFees } from '#src/ledger/payments/orders/merchantRegistry.ts';
 import { subjectOf } from '#src/ledger/payments/tokens/limits.ts';
 import { policyRegistry } from '#src/ledger/payments/tokens/policyRegistry.ts';
+import { atOnce } from '#src/lib/steps.ts';
+import { payment, person } from '../samples.ts';
 import { dave, eve, FeeWorld } from './feeWorld.ts';
 import { coinbase } from './rig.ts';
 import { ann, bank, feeTaker, word } from './shopWorld.ts';
@@ -36,4 +39,16 @@ it('no officer takes, or keeps back, what waits in a contract of the system', ()
   world.ok(ann, [feeManager, 'distributeFees', [coinbase, token]]);
   assert.ok(world.owned(coinbase) > collected);
   assert.equal(world.owned(FEE_MANAGER), world.feesIn());
+});
+
+it('a crowd that nobody pays for takes no more of the time for a block than there is', () => {
+  const world = new FeeWorld();
+  const [first, ...others] = Array.from({ length: 200 }, (_, at) => payment(person(100 + at), {}));
+  assert.ok(first !== undefined);
+  let asked = 0;
+  const goOn = () => ++asked < 3;
+  const { state } = world.ledger;
+  const { unpaid } = atOnce(assembleBlock(state, world.context, [first, ...others], goOn));
+  assert.equal(asked, 3);
+  assert.equal(unpaid.length, 48, 'the rest is asked about another time');
 });
