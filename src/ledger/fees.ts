@@ -50,12 +50,12 @@ export function findFee(
   facts: Facts,
 ): Fee {
   const { sender, gasLimit } = transaction;
-  const price = effectiveGasPrice(transaction, facts.rules.baseFeePerGas);
   const of = { sender, gasLimit };
-  for (const { available, ...source } of otherSources(state, transaction, facts)) {
-    const amountFor = (gas: bigint) => amountOf(gas * price, source.perCoin);
+  for (const { available, perCoin, price, ...source } of otherSources(state, transaction, facts)) {
+    const amountFor = (gas: bigint) => amountOf(gas * price, perCoin);
     if (amountFor(gasLimit) <= available) return { ...of, ...source, amountFor };
   }
+  const price = effectiveGasPrice(transaction, facts.rules.baseFeePerGas);
   const amountFor = (gas: bigint) => gas * price;
   return { ...of, payer: sender, token: null, sponsorship: null, amountFor };
 }
@@ -65,14 +65,19 @@ export function isUsual({ payer, token, sender }: Fee): boolean {
   return payer === sender && token === null;
 }
 
-/** In wei, the highest fee of this transaction that its sender would not need coin for. */
-export function coverOf(state: StateReader, transaction: Asking, facts: Facts): bigint {
-  let most = 0n;
-  for (const { available, perCoin } of otherSources(state, transaction, facts)) {
-    const cover = perCoin === null ? available : (available * perCoin.coin) / perCoin.token;
-    if (cover > most) most = cover;
+/** Both in wei: what a unit of gas costs, and how much there is to pay for it. */
+export type Cover = { readonly price: bigint; readonly available: bigint };
+
+/** Of what would pay without the sender's coin, the one that pays for most; null where none does. */
+export function coverOf(state: StateReader, transaction: Asking, facts: Facts): Cover | null {
+  let best: Cover | null = null;
+  for (const { available: amount, perCoin, price } of otherSources(state, transaction, facts)) {
+    const available = perCoin === null ? amount : (amount * perCoin.coin) / perCoin.token;
+    if (best === null || available * best.price > best.available * price) {
+      best = { price, available };
+    }
   }
-  return most;
+  return best;
 }
 
 export function holdFee(state: Overlay, fee: Fee): void {
@@ -113,6 +118,8 @@ type Rate = { readonly token: bigint; readonly coin: bigint };
 type Source = Pick<Fee, 'payer' | 'token' | 'sponsorship'> & {
   /** Null: it is coin. */
   readonly perCoin: Rate | null;
+  /** Of a unit of gas, in wei. */
+  readonly price: bigint;
   readonly available: bigint;
 };
 
@@ -129,19 +136,21 @@ function* otherSources(
   { rules, timestampMs }: Facts,
 ): Generator<Source, void> {
   const { baseFeePerGas } = rules;
+  const price = effectiveGasPrice(transaction, baseFeePerGas);
   // Without a price of gas there is nothing that a currency's rate could be compared with.
-  if (baseFeePerGas === 0n || effectiveGasPrice(transaction, baseFeePerGas) === 0n) return;
+  if (baseFeePerGas === 0n || price === 0n) return;
   if (!fees.head.get(state).isUsed) return;
   const { sender, data } = transaction;
   const { token: chosen, isSponsored } = fees.payers(sender).get(state);
   if (isSponsored) yield* sponsorOf(state, sender, data, { rules, timestampMs });
   if (chosen === COIN_ADDRESS) return;
-  const own = { payer: sender, sponsorship: null };
+  const own = { payer: sender, sponsorship: null, price };
   if (chosen !== ZERO_ADDRESS) yield* tokenSource(state, { ...own, token: chosen }, rules);
   const paid = paidTokenOf(state, transaction);
   if (paid !== null && paid !== chosen) yield* tokenSource(state, { ...own, token: paid }, rules);
 }
 
+/** It pays no tip: its user could share that with whoever makes the block. */
 function* sponsorOf(
   state: StateReader,
   user: Address,
@@ -158,7 +167,7 @@ function* sponsorOf(
     const selector = toHex(data.subarray(0, 4));
     if (!fees.sponsoredCalls(sponsorship)(selector).get(state)) return;
   }
-  const source = { payer: sponsor, sponsorship };
+  const source = { payer: sponsor, sponsorship, price: rules.baseFeePerGas };
   if (token === ZERO_ADDRESS) {
     const available = least(remaining, state.account(sponsor)?.balance ?? 0n);
     yield { ...source, token: null, perCoin: null, available };
@@ -172,7 +181,7 @@ function* sponsorOf(
 /** Where the token is in use and its policy lets this account send: a fee is a payment, too. */
 function* tokenSource(
   state: StateReader,
-  source: { payer: Address; token: Address; sponsorship: bigint | null },
+  source: Pick<Source, 'payer' | 'sponsorship' | 'price'> & { readonly token: Address },
   { baseFeePerGas }: Facts['rules'],
 ): Generator<Source, void> {
   const { payer, token } = source;

@@ -5,7 +5,7 @@
  * never push an executable one out (Li et al., DETER, CCS 2021).
  */
 
-import { effectiveGasPrice } from '#src/ledger/gas.ts';
+import type { Cover } from '#src/ledger/fees.ts';
 import { takesNoCoin } from '#src/ledger/payments/contracts.ts';
 import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
@@ -50,8 +50,8 @@ export type PoolOptions = {
   readonly limits: PoolLimits;
   readonly rules: PoolRules;
   readonly account: AccountReader;
-  /** In wei, what would be paid of fees at the head without the sender's coin (FeeManager). */
-  coverOf(transaction: SignedTransaction): bigint;
+  /** What would pay the fee at the head without the sender's coin (FeeManager). */
+  coverOf(transaction: SignedTransaction): Cover | null;
   now(): number;
 };
 
@@ -208,8 +208,8 @@ export class Pool {
       const lane = this.#bySender.get(sender);
       if (entry === undefined || lane === undefined) continue;
       const { balance } = this.#options.account(sender);
-      const isCovered = entry.covered <= this.#options.coverOf(entry.transaction);
-      if (isCovered && entry.cost <= balance) continue;
+      const { available = 0n } = this.#options.coverOf(entry.transaction) ?? {};
+      if (entry.covered <= available && entry.cost <= balance) continue;
       this.#put(lane, { ...entry, cost: costOf(entry.transaction, 0n), covered: 0n });
       this.#fit(lane, balance, this.#gone);
     }
@@ -257,14 +257,13 @@ export class Pool {
 
   /** Its fee, if that can be paid without coin together with those that wait; else nothing. */
   #coveredOf(transaction: SignedTransaction): bigint {
-    const { coverOf, rules } = this.#options;
-    const cover = coverOf(transaction);
-    if (cover === 0n) return 0n;
+    const cover = this.#options.coverOf(transaction);
+    if (cover === null) return 0n;
     const { sender, nonce, gasLimit } = transaction;
-    const fee = gasLimit * effectiveGasPrice(transaction, rules.baseFeePerGas);
+    const fee = gasLimit * cover.price;
     const lane = this.#bySender.get(sender);
     const others = (lane?.covered ?? 0n) - (lane?.byNonce.get(nonce)?.covered ?? 0n);
-    return others + fee <= cover ? fee : 0n;
+    return others + fee <= cover.available ? fee : 0n;
   }
 
   #underpriced(transaction: SignedTransaction, old: SignedTransaction): PoolRefusal | null {

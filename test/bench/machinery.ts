@@ -92,7 +92,7 @@ class Node {
       limits: { ...defaultPoolLimits, poolTransactionsMax: 1_000_000 },
       rules: poolRules(network.params.rules),
       account: (address) => chain.account(address) ?? { nonce: 0n, balance: 0n },
-      coverOf: () => 0n,
+      coverOf: () => null,
       now: () => 0,
     });
   }

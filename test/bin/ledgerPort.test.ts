@@ -32,7 +32,7 @@ async function scene(payments: number, fields: Partial<TransactionFields> = {}) 
     limits: defaultPoolLimits,
     rules: poolRules(network.params.rules),
     account: (address) => chain.account(address) ?? { nonce: 0n, balance: 0n },
-    coverOf: () => 0n,
+    coverOf: () => null,
     now: () => 0,
   });
   let sent = 0;

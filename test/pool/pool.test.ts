@@ -27,7 +27,7 @@ class Scene {
       limits: { ...defaultPoolLimits, ...limits },
       rules: { baseFeePerGas: asWei(10n), gasLimitFor: () => gasLimitMax, intrinsicGas },
       account: (address) => this.accounts.get(address) ?? { nonce: 0n, balance: 0n },
-      coverOf: () => this.cover,
+      coverOf: () => ({ price: 10n, available: this.cover }),
       now: () => this.now,
     });
   }

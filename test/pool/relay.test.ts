@@ -21,7 +21,7 @@ class Scene {
     limits: { ...defaultPoolLimits, senderTransactionsMax: 1e6, poolTransactionsMax: 1e6 },
     rules: { baseFeePerGas: asWei(1n), gasLimitFor: () => asGas(1n << 24n), intrinsicGas },
     account: () => ({ nonce: 0n, balance: 1n << 200n }),
-    coverOf: () => 0n,
+    coverOf: () => null,
     now: () => this.now,
   });
   readonly relay = new Relay(

@@ -83,7 +83,7 @@ export class FakeBackend implements Backend {
         intrinsicGas,
       },
       account: (address) => this.#accounts.get(address) ?? { nonce: 0n, balance: 0n },
-      coverOf: () => 0n,
+      coverOf: () => null,
       now: () => Date.now(),
     });
     this.#append([]);

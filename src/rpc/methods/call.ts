@@ -4,7 +4,7 @@
  */
 import { precompilePrices } from '#src/ledger/evm/precompilePrices.ts';
 import { coverOf } from '#src/ledger/fees.ts';
-import { callGas, effectiveGasPrice, intrinsicGas, standardGas, workGas } from '#src/ledger/gas.ts';
+import { callGas, intrinsicGas, standardGas, workGas } from '#src/ledger/gas.ts';
 import type { NativeContract } from '#src/ledger/payments/contract.ts';
 import { contractAt } from '#src/ledger/payments/contracts.ts';
 import { runMessage } from '#src/ledger/payments/dispatch.ts';
@@ -232,8 +232,8 @@ function worldOf(
     coveredGas: ({ from: sender, to, data, price, tip }) => {
       const prices = { maxFeePerGas: asWei(price), maxPriorityFeePerGas: asWei(tip) };
       const asking = { sender, to, data, ...prices };
-      const paid = effectiveGasPrice(asking, facts.rules.baseFeePerGas);
-      return paid === 0n ? 0n : coverOf(stateFor(state, changes), asking, facts) / paid;
+      const cover = coverOf(stateFor(state, changes), asking, facts);
+      return cover === null ? 0n : cover.available / cover.price;
     },
     balance: (address) => changes.get(address)?.balance ?? state.account(address)?.balance ?? 0n,
     code: (address) => changes.get(address)?.code ?? codeOf(state, address),

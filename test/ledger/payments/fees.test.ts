@@ -13,6 +13,7 @@ import { policyRegistry } from '#src/ledger/payments/tokens/policyRegistry.ts';
 import { Overlay } from '#src/ledger/state/overlay.ts';
 import { SeededRandom } from '#src/lib/random.ts';
 import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
+import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asGas, asWei } from '#src/types/units.ts';
 import { type Person, payment, person } from '../samples.ts';
 import { atOnceBlock, blockOf, dave, eve, FeeWorld, feeFor, feeOf, LATER } from './feeWorld.ts';
@@ -83,15 +84,14 @@ describe('a customer who holds only euros', () => {
     const { transactions, unpaid } = atOnceBlock(world, [tipped, honest]);
     assert.deepEqual(transactions, [honest]);
     assert.deepEqual(unpaid, [tipped]);
-    assert.ok(coverOf(world.ledger.state, tipped, world.context) < 10n ** 13n);
+    assert.ok(coverFor(world, tipped) < 10n ** 13n);
   });
 
   it('cannot where the currency stands still, or its policy keeps it from sending', () => {
     const world = new FeeWorld();
-    const { state } = world.ledger;
     const wanted: Wanted = [world.euro, 'transfer', [eve.address, 1n]];
     const transaction = world.transaction(dave, wanted, 200_000n);
-    assert.ok(coverOf(state, transaction, world.context) > 0n);
+    assert.ok(coverFor(world, transaction) > 0n);
     const deny: Wanted = [
       policyRegistry,
       'createPolicyWithAccounts',
@@ -99,13 +99,13 @@ describe('a customer who holds only euros', () => {
     ];
     const made = world.ok(bank, deny);
     world.ok(bank, [world.euro, 'changeTransferPolicyId', [made.logs[0]?.args.policyId]]);
-    assert.equal(coverOf(world.ledger.state, transaction, world.context), 0n);
+    assert.equal(coverFor(world, transaction), 0n);
     world.ok(bank, [world.euro, 'changeTransferPolicyId', [1n]]);
     world.ok(bank, [world.euro, 'setFrozenTokens', [dave.address, 999_999n]]);
-    assert.ok(coverOf(world.ledger.state, transaction, world.context) <= 50n, 'frozen');
+    assert.ok(coverFor(world, transaction) <= 50n, 'frozen');
     world.ok(bank, [world.euro, 'setFrozenTokens', [dave.address, 0n]]);
     world.ok(bank, [world.euro, 'pause', []]);
-    assert.equal(coverOf(world.ledger.state, transaction, world.context), 0n);
+    assert.equal(coverFor(world, transaction), 0n);
     assert.deepEqual(atOnceBlock(world, [transaction]).unpaid, [transaction]);
   });
 });
@@ -259,7 +259,7 @@ describe('a sponsor', () => {
     assert.equal(feeOf(other)?.sponsor, ZERO_ADDRESS);
     const plain = world.transaction(dave, [world.euro, 'transfer', [eve.address, 1n]], 200_000n);
     const bare = { ...plain, data: new Uint8Array(3), to: eve.address };
-    assert.equal(coverOf(world.ledger.state, bare, world.context), 0n);
+    assert.equal(coverFor(world, bare), 0n);
     const first = world.do(dave, 'pay', world.create());
     assert.equal(String(feeOf(first)?.sponsor).toLowerCase(), ann.address);
     world.wait(200);
@@ -396,6 +396,11 @@ it('thousands of fees, whoever pays them, add up', () => {
 });
 
 // --- helpers ---------------------------------------------------------------------------------------
+
+/** In wei, what would pay for it without coin. */
+function coverFor({ ledger, context }: FeeWorld, transaction: SignedTransaction): bigint {
+  return coverOf(ledger.state, transaction, context)?.available ?? 0n;
+}
 
 /** As `eth_estimateGas` finds it: nothing is held back for a fee. */
 function gasOf(world: FeeWorld, from: Person, wanted: Wanted): bigint {

@@ -2,15 +2,19 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { assembleBlock } from '#src/ledger/execute.ts';
+import { coverOf } from '#src/ledger/fees.ts';
 import { FEE_MANAGER, PAYMENT_ORDERS } from '#src/ledger/payments/addresses.ts';
 import { feeManager } from '#src/ledger/payments/fees/feeManager.ts';
+import { otherFeeIn } from '#src/ledger/payments/fees/otherFee.ts';
 import { hashFees } from '#src/ledger/payments/orders/merchantRegistry.ts';
 import { subjectOf } from '#src/ledger/payments/tokens/limits.ts';
 import { policyRegistry } from '#src/ledger/payments/tokens/policyRegistry.ts';
 import { atOnce } from '#src/lib/steps.ts';
+import { ZERO_ADDRESS } from '#src/types/address.ts';
+import { asWei } from '#src/types/units.ts';
 import { payment, person } from '../samples.ts';
-import { dave, eve, FeeWorld } from './feeWorld.ts';
-import { coinbase } from './rig.ts';
+import { dave, eve, FeeWorld, feeFor, LATER } from './feeWorld.ts';
+import { coinbase, type Wanted } from './rig.ts';
 import { ann, bank, feeTaker, word } from './shopWorld.ts';
 
 it('no officer takes, or keeps back, what waits in a contract of the system', () => {
@@ -51,4 +55,25 @@ it('a crowd that nobody pays for takes no more of the time for a block than ther
   const { unpaid } = atOnce(assembleBlock(state, world.context, [first, ...others], goOn));
   assert.equal(asked, 3);
   assert.equal(unpaid.length, 48, 'the rest is asked about another time');
+});
+
+it('no user gives the budget of its sponsor away as a tip', () => {
+  const world = new FeeWorld();
+  const nobody = person(50);
+  for (const [token, budget] of [
+    [ZERO_ADDRESS, 10n ** 9n],
+    [world.token, 900_000n],
+  ] as const) {
+    const terms = [nobody.address, token, budget, LATER, []];
+    world.ok(ann, [feeManager, 'setSponsorship', terms]);
+    const wanted: Wanted = [world.euro, 'approve', [eve.address, 1n]];
+    const plain = world.transaction(nobody, wanted, 100_000n);
+    const prices = { maxFeePerGas: asWei(10_000n), maxPriorityFeePerGas: asWei(9_999n) };
+    const cover = coverOf(world.ledger.state, { ...plain, ...prices }, world.context);
+    assert.equal(cover?.price, 1n);
+    const { receipts, gasUsed } = world.ledger.block([payment(nobody, { ...plain, ...prices })]);
+    const left = world.ledger.view(feeManager, 'sponsorshipOf', [nobody.address]) as bigint[];
+    assert.equal(otherFeeIn(receipts[0]?.logs ?? [])?.payer, ann.address);
+    assert.equal(left[2], budget - (token === ZERO_ADDRESS ? gasUsed : feeFor(gasUsed)));
+  }
 });
