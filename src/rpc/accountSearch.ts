@@ -3,6 +3,7 @@
  * contract moved. Blocks are read one in each turn of the loop, and count for whoever asked.
  */
 import type { HistoryEntry } from '#src/history/history.ts';
+import { isDelegation } from '#src/ledger/evm/evmState.ts';
 import type { Address } from '#src/types/address.ts';
 import type { Block } from '#src/types/block.ts';
 import { createAddress } from '#src/types/createAddress.ts';
@@ -75,8 +76,12 @@ export class AccountSearch {
   /** By halves over the heights, as an account's nonces only rise. */
   async bySenderAndNonce(sender: Address, nonce: bigint): Promise<SignedTransaction | null> {
     const { height: head } = this.#backend.head.header;
-    const account = this.#backend.stateAt(head)?.account(sender) ?? null;
-    if (account === null || account.nonce <= nonce) return null;
+    const state = this.#backend.stateAt(head);
+    const account = state?.account(sender) ?? null;
+    if (state === null || account === null || account.nonce <= nonce) return null;
+    const code = state.code(account.codeHash);
+    // A contract signs nothing (EIP-3607): its nonce counts what it made.
+    if (code.length > 0 && !isDelegation(code)) return null;
     const budget = this.#budget();
     let low = 0n;
     let high: bigint = head + 1n;
@@ -119,7 +124,7 @@ export class AccountSearch {
   /** The newest block below with transactions that the account signed. */
   async #newestSent(sender: Address, below: Height, budget: Budget): Promise<Sent | null> {
     for await (const entries of this.#blocks(sender, 'below', below, budget)) {
-      const sent = entries.find((entry) => this.#isSigned(entry));
+      const sent = entries.find(isSent);
       if (sent === undefined) continue;
       const { height } = sent;
       if (budget.blocks-- <= 0) throw tooMuch(this.#limits.searchBlocksMax, 'blocks');
@@ -128,12 +133,6 @@ export class AccountSearch {
     }
     this.#assertLeft(budget);
     return null;
-  }
-
-  /** Where fees are paid, what a contract moved for somebody else cost its account none. */
-  #isSigned({ kind, fee }: HistoryEntry): boolean {
-    if (kind !== 'sent' && kind !== 'self') return false;
-    return fee > 0n || this.#backend.baseFeePerGas === 0n;
   }
 
   /** Entries by block, until there are no more or the budget is used up. */
@@ -187,6 +186,11 @@ function groupByHeight(entries: readonly HistoryEntry[]): HistoryEntry[][] {
     else groups.push([entry]);
   }
   return groups;
+}
+
+/** As the entry of every transaction for its sender, whoever pays its fee, and in what. */
+function isSent({ kind, token }: HistoryEntry): boolean {
+  return token === null && (kind === 'sent' || kind === 'self');
 }
 
 /** A proposer's fees and what genesis gave are of no transaction. */

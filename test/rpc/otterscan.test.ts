@@ -1,15 +1,16 @@
 /** What Otterscan asks, in the way it asks, of a real chain. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { encodeFunctionData } from 'viem';
+import { type Abi, encodeFunctionData } from 'viem';
+import { feeManager } from '#src/ledger/payments/fees/feeManager.ts';
 import { toHex, utf8 } from '#src/lib/bytes.ts';
-import type { Address } from '#src/types/address.ts';
+import { type Address, ZERO_ADDRESS } from '#src/types/address.ts';
 import { createAddress } from '#src/types/createAddress.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asHeight, asWei } from '#src/types/units.ts';
 import { feeRecipient, people } from '../chain/network.ts';
 import { World } from '../ledger/evm/world.ts';
-import type { Person } from '../ledger/samples.ts';
+import { type Person, person } from '../ledger/samples.ts';
 import { compile } from '../solidity.ts';
 import { openChain } from './realChain.ts';
 
@@ -253,6 +254,26 @@ describe('an account', () => {
     assert.equal(await rpc.ask('ots_getContractCreator', nobody), null);
     rpc.backend.blockAt = blockAt;
     assert.equal(none, null);
+  });
+
+  it('is found by sender and nonce, whoever paid for it', async () => {
+    const guest = person(70);
+    const { address: to, abi } = feeManager;
+    const args = [guest.address, ZERO_ADDRESS, 10n ** 15n, (1n << 40n) - 1n, []];
+    const sponsor = { abi: abi as Abi, functionName: 'setSponsorship', args };
+    await world.block(world.send(dora, to, encodeFunctionData(sponsor)));
+    await world.block(...pay(bob, guest.address, 4));
+    const sent: SignedTransaction[] = [];
+    for (let nonce = 0; nonce < 3; nonce++) {
+      const [one] = pay(guest, nobody, 1);
+      assert.ok(one !== undefined);
+      await world.block(one);
+      sent.push(one);
+    }
+    for (const { nonce, hash } of sent) {
+      const asked = [guest.address, Number(nonce)];
+      assert.equal(await rpc.ask('ots_getTransactionBySenderAndNonce', ...asked), hash);
+    }
   });
 
   it('that is a contract has a creator, where a transaction created it', async () => {
