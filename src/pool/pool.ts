@@ -13,6 +13,7 @@ import type { Hash } from '#src/types/hash.ts';
 import { initCodeBytesMax } from '#src/types/limits.ts';
 import type { Envelope, SignedTransaction } from '#src/types/transaction.ts';
 import type { Gas, Wei } from '#src/types/units.ts';
+import { advance, costOf, type Entry, gappedIn, type Lane } from './lane.ts';
 import type { PoolRefusal } from './refusal.ts';
 
 export type PoolLimits = {
@@ -55,16 +56,8 @@ export type PoolOptions = {
   now(): number;
 };
 
-export type Entry = {
-  readonly transaction: SignedTransaction;
-  /** What it may take of the sender's coin. */
-  readonly cost: bigint;
-  /** Its fee, where that is not among the cost. */
-  readonly covered: bigint;
-  readonly addedAt: number;
-  /** Accepted from a client of this node, which was promised that it is kept. */
-  readonly own: boolean;
-};
+/** Transactions that are looked at again after each block, in turn. */
+const reviewedAtOnce = 256;
 
 export class Pool {
   readonly #options: PoolOptions;
@@ -72,6 +65,8 @@ export class Pool {
   readonly #bySender = new Map<Address, Lane>();
   /** Pushed out by a better price, or found to be unpaid, since the last `settle`. */
   #gone: Entry[] = [];
+  /** Senders whose turn it is to be looked at again. */
+  #toReview = this.#bySender.entries();
   #gapped = 0;
   #touched = new Set<Address>();
 
@@ -183,6 +178,7 @@ export class Pool {
       // Somebody else's block may have spent what was promised here.
       this.#fit(lane, account.balance, gone);
     }
+    this.#reviewSome(gone);
     return gone;
   }
 
@@ -204,15 +200,39 @@ export class Pool {
    */
   reconsider(transactions: readonly SignedTransaction[]): void {
     for (const { hash, sender } of transactions) {
-      const entry = this.#byHash.get(hash);
       const lane = this.#bySender.get(sender);
-      if (entry === undefined || lane === undefined) continue;
-      const { balance } = this.#options.account(sender);
-      const { available = 0n } = this.#options.coverOf(entry.transaction) ?? {};
-      if (entry.covered <= available && entry.cost <= balance) continue;
-      this.#put(lane, { ...entry, cost: costOf(entry.transaction, 0n), covered: 0n });
-      this.#fit(lane, balance, this.#gone);
+      if (lane !== undefined && this.#byHash.has(hash)) this.#review(lane, sender, this.#gone);
     }
+  }
+
+  /** Nobody tells when a sponsor, or who pays in a currency, has spent the money otherwise. */
+  #reviewSome(gone: Entry[]): void {
+    for (let left = reviewedAtOnce; left > 0; ) {
+      const next = this.#toReview.next();
+      if (next.done) {
+        this.#toReview = this.#bySender.entries();
+        return;
+      }
+      const [sender, lane] = next.value;
+      left -= lane.byNonce.size;
+      this.#review(lane, sender, gone);
+    }
+  }
+
+  /** From the first on that nobody else pays for, each is to be paid for by its sender. */
+  #review(lane: Lane, sender: Address, gone: Entry[]): void {
+    const entries = [...lane.byNonce.values()].filter(({ covered }) => covered > 0n);
+    entries.sort((a, b) => (a.transaction.nonce < b.transaction.nonce ? -1 : 1));
+    let covered = 0n;
+    let isEnough = true;
+    for (const entry of entries) {
+      covered += entry.covered;
+      const cover: Cover | null = isEnough ? this.#options.coverOf(entry.transaction) : null;
+      isEnough = cover !== null && covered <= cover.available;
+      if (isEnough) continue;
+      this.#put(lane, { ...entry, cost: costOf(entry.transaction, 0n), covered: 0n });
+    }
+    this.#fit(lane, this.#options.account(sender).balance, gone);
   }
 
   // --- rules that look at the account and at what waits -----------------------------------------
@@ -356,28 +376,4 @@ export class Pool {
     this.#gapped += gappedIn(lane);
     if (lane.byNonce.size === 0) this.#bySender.delete(sender);
   }
-}
-
-/** Every nonce of `[first, next)` is here, `next` is not, and nothing is below `first`. */
-type Lane = {
-  readonly byNonce: Map<bigint, Entry>;
-  /** What all of them together may take from the account. */
-  cost: bigint;
-  /** Their fees that are not among that. */
-  covered: bigint;
-  /** The account's nonce when it was last looked at. */
-  first: bigint;
-  next: bigint;
-};
-
-function advance(lane: Lane): void {
-  while (lane.byNonce.has(lane.next)) lane.next++;
-}
-
-function gappedIn({ byNonce, first, next }: Lane): number {
-  return byNonce.size - Number(next - first);
-}
-
-function costOf({ gasLimit, maxFeePerGas, value }: SignedTransaction, covered: bigint): bigint {
-  return covered > 0n ? value : gasLimit * maxFeePerGas + value;
 }

@@ -221,8 +221,30 @@ describe('admission', () => {
     scene.cover = 0n;
     scene.accounts.set(alice.address, { nonce: 5n, balance: 21_000n * 20n });
     scene.pool.reconsider([pay(alice, 5n)]);
-    assert.deepEqual(scene.counts, { size: 2, executable: 2, gapped: 0 });
-    scene.pool.reconsider([pay(alice, 6n)]);
+    assert.deepEqual(scene.executable(), [[alice.address, 5n]]);
+  });
+
+  it('finds by itself, a few with every block, what nobody pays for any more', () => {
+    const scene = new Scene({}, 0n);
+    scene.cover = 10n ** 12n;
+    const crowd = Array.from({ length: 10 }, (_, at) => person(100 + at));
+    const some = Array.from({ length: 60 }, (_, nonce) => BigInt(nonce));
+    for (const one of crowd) scene.addAll(one, some);
+    assert.equal(scene.pool.size, 600);
+    scene.move(carol.address, 5n);
+    assert.equal(scene.pool.size, 600, 'all is paid for');
+    scene.cover = 0n;
+    const sizes = Array.from({ length: 4 }, () => {
+      scene.move(carol.address, 5n);
+      return scene.pool.size;
+    });
+    assert.equal(sizes.at(-1), 0);
+    assert.ok((sizes[0] ?? 0) > 0, 'not all at once');
+    assert.deepEqual(scene.addAll(alice, [5n]), ['INSUFFICIENT_FUNDS']);
+    scene.accounts.set(alice.address, { nonce: 5n, balance: 10n ** 18n });
+    assert.deepEqual(scene.addAll(alice, [5n, 6n]), ['ok', 'ok']);
+    scene.accounts.set(alice.address, { nonce: 5n, balance: 21_000n * 20n });
+    for (let block = 0; block < 2; block++) scene.move(carol.address, 5n);
     assert.deepEqual(scene.executable(), [[alice.address, 5n]]);
   });
 
