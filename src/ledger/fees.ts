@@ -140,9 +140,9 @@ function* otherSources(
   // Without a price of gas there is nothing that a currency's rate could be compared with.
   if (baseFeePerGas === 0n || price === 0n) return;
   if (!fees.head.get(state).isUsed) return;
-  const { sender, data } = transaction;
+  const { sender } = transaction;
   const { token: chosen, isSponsored } = fees.payers(sender).get(state);
-  if (isSponsored) yield* sponsorOf(state, sender, data, { rules, timestampMs });
+  if (isSponsored) yield* sponsorOf(state, transaction, { rules, timestampMs });
   if (chosen === COIN_ADDRESS) return;
   const own = { payer: sender, sponsorship: null, price };
   if (chosen !== ZERO_ADDRESS) yield* tokenSource(state, { ...own, token: chosen }, rules);
@@ -153,8 +153,7 @@ function* otherSources(
 /** It pays no tip: its user could share that with whoever makes the block. */
 function* sponsorOf(
   state: StateReader,
-  user: Address,
-  data: Uint8Array,
+  { sender: user, to, data }: Asking,
   { rules, timestampMs }: Facts,
 ): Generator<Source, void> {
   const { by, what, number } = fees.sponsorships(user);
@@ -163,7 +162,8 @@ function* sponsorOf(
   if (until * 1_000n <= BigInt(timestampMs)) return;
   const sponsorship = number.get(state);
   if (!isForAll) {
-    if (data.length < 4) return;
+    // A creation calls nothing, whatever its code begins with.
+    if (to === null || data.length < 4) return;
     const selector = toHex(data.subarray(0, 4));
     if (!fees.sponsoredCalls(sponsorship)(selector).get(state)) return;
   }

@@ -17,7 +17,7 @@ import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asGas, asWei } from '#src/types/units.ts';
 import { type Person, payment, person } from '../samples.ts';
 import { atOnceBlock, blockOf, dave, eve, FeeWorld, feeFor, feeOf, LATER } from './feeWorld.ts';
-import { coinbase, consortiumRegistry, memberId, type Wanted, zero32 } from './rig.ts';
+import { bytes, coinbase, consortiumRegistry, memberId, type Wanted, zero32 } from './rig.ts';
 import { ann, bank, bea, none, shop, till } from './shopWorld.ts';
 
 describe('a customer who holds only euros', () => {
@@ -260,6 +260,9 @@ describe('a sponsor', () => {
     const plain = world.transaction(dave, [world.euro, 'transfer', [eve.address, 1n]], 200_000n);
     const bare = { ...plain, data: new Uint8Array(3), to: eve.address };
     assert.equal(coverFor(world, bare), 0n);
+    const data = bytes(`${selector}00`);
+    assert.ok(coverFor(world, { ...plain, data, to: eve.address }) > 0n);
+    assert.equal(coverFor(world, { ...plain, data, to: null }), 0n, 'code of its own');
     const first = world.do(dave, 'pay', world.create());
     assert.equal(String(feeOf(first)?.sponsor).toLowerCase(), ann.address);
     world.wait(200);
