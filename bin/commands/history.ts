@@ -67,7 +67,7 @@ async function history(text: string | undefined, options: Options): Promise<void
   const output = makeOutput(options.json);
   const print = (entries: readonly Entry[]) => {
     if (options.json) for (const entry of entries) output.result(entry, '');
-    else if (entries.length > 0) output.result(null, table(entries.map(row)));
+    else if (entries.length > 0) output.result(null, table(entries.filter(saysMore).map(row)));
   };
   const limit = Number(options.limit);
   const first = await client.call<Page>('mpbp_getAccountHistory', address, null, limit);
@@ -77,6 +77,17 @@ async function history(text: string | undefined, options: Options): Promise<void
     process.stderr.write(`${formatAddress(address)} has no history yet\n`);
   }
   if (options.follow) await follow(client, address, blockOf(entries.at(-1)), print);
+}
+
+/**
+ * A call that paid in currencies took nothing of the coin: the lines of what it did move tell of it.
+ * One that moved nothing at all is told as it is.
+ */
+function saysMore(entry: Entry, _: number, all: readonly Entry[]): boolean {
+  const { token, amount, fee, transactionHash, kind } = entry;
+  if (token !== null || BigInt(amount) > 0n || BigInt(fee) > 0n || kind !== 'sent') return true;
+  const isSame = (other: Entry) => other.transactionHash === transactionHash;
+  return !all.some((other) => other !== entry && isSame(other));
 }
 
 /**

@@ -148,6 +148,7 @@ describe('currencies on a network of one validator', { timeout: 240_000 }, () =>
     assert.match(stderr, /fee {3}at most 0\.00\d+ EUR\n/);
     const lines = (await mpbp.run('history', ...rpc, ...rich.slice(0, 2))).stdout;
     assert.match(lines, /-12\.50 EUR +fee 0\.00\d+ +0x7099/);
+    assert.doesNotMatch(lines, /-0 MPB/);
     assert.equal(await available(ann, 'EUR'), '1000012.50');
     assert.equal(await available(ann, 'EUR', '--base-units'), '1000012500000');
     const short = ['token', 'transfer', ann, '99999999', '--token', 'EUR', ...rpc, ...rich];
