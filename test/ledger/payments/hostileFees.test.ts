@@ -1,21 +1,25 @@
 /** Whoever wants what is not theirs of fees: the money, the way of others, or a validator's time. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
+import { encodeFunctionData } from 'viem';
 import { assembleBlock } from '#src/ledger/execute.ts';
-import { coverOf } from '#src/ledger/fees.ts';
+import { coverOf, findFee, holdFee, takeFee } from '#src/ledger/fees.ts';
 import { FEE_MANAGER, PAYMENT_ORDERS } from '#src/ledger/payments/addresses.ts';
+import { runMessage } from '#src/ledger/payments/dispatch.ts';
 import { feeManager } from '#src/ledger/payments/fees/feeManager.ts';
+import { fees } from '#src/ledger/payments/fees/feeStore.ts';
 import { otherFeeIn } from '#src/ledger/payments/fees/otherFee.ts';
 import { hashFees } from '#src/ledger/payments/orders/merchantRegistry.ts';
 import { subjectOf } from '#src/ledger/payments/tokens/limits.ts';
 import { policyRegistry } from '#src/ledger/payments/tokens/policyRegistry.ts';
+import { Overlay } from '#src/ledger/state/overlay.ts';
 import { atOnce } from '#src/lib/steps.ts';
 import { ZERO_ADDRESS } from '#src/types/address.ts';
-import { asWei } from '#src/types/units.ts';
+import { asGas, asWei } from '#src/types/units.ts';
 import { payment, person } from '../samples.ts';
-import { dave, eve, FeeWorld, feeFor, LATER } from './feeWorld.ts';
-import { coinbase, type Wanted } from './rig.ts';
-import { ann, bank, feeTaker, word } from './shopWorld.ts';
+import { atOnceBlock, dave, eve, FeeWorld, feeFor, LATER } from './feeWorld.ts';
+import { bytes, coinbase, type Wanted } from './rig.ts';
+import { ann, bank, bea, feeTaker, word } from './shopWorld.ts';
 
 it('no officer takes, or keeps back, what waits in a contract of the system', () => {
   const world = new FeeWorld();
@@ -76,4 +80,80 @@ it('no user gives the budget of its sponsor away as a tip', () => {
     assert.equal(otherFeeIn(receipts[0]?.logs ?? [])?.payer, ann.address);
     assert.equal(left[2], budget - (token === ZERO_ADDRESS ? gasUsed : feeFor(gasUsed)));
   }
+});
+
+it('a sponsor that promised more than it has pays for nobody, and stops no block', () => {
+  const world = new FeeWorld();
+  const [poor, guest] = [person(51), person(52)];
+  const gift = payment(bea, { nonce: 0n, to: poor.address, value: asWei(800_000n) });
+  world.ledger.block([gift]);
+  const terms = [guest.address, ZERO_ADDRESS, 10n ** 9n, LATER, []];
+  const promise = world.transaction(poor, [feeManager, 'setSponsorship', terms], 400_000n);
+  world.ledger.block([promise]);
+  const left = world.ledger.balance(poor.address);
+  assert.ok(left > 0n && left < 10n ** 9n);
+  const wanted: Wanted = [world.euro, 'approve', [eve.address, 1n]];
+  const dear = world.transaction(guest, wanted, left + 1n);
+  assert.deepEqual(atOnceBlock(world, [dear]).unpaid, [dear]);
+  const just = world.transaction(guest, wanted, left);
+  world.ledger.block([just]);
+  assert.ok(world.ledger.balance(poor.address) < left);
+  // It pays the fee, and not what is sent.
+  const fields = { nonce: 1n, to: poor.address, gasLimit: asGas(21_000n) };
+  const more = payment(guest, { ...fields, value: asWei(1n) });
+  assert.deepEqual(atOnceBlock(world, [more]).unpaid, [more]);
+  world.ledger.block([payment(guest, { ...fields, value: asWei(0n) })]);
+});
+
+it('a sponsorship that takes the place of another while that one pays is not charged for it', () => {
+  const world = new FeeWorld();
+  const terms = (budget: bigint) => [dave.address, world.token, budget, LATER, []];
+  world.ok(ann, [feeManager, 'setSponsorship', terms(900_000n)]);
+  const wanted: Wanted = [world.euro, 'approve', [eve.address, 1n]];
+  const state = new Overlay(world.ledger.state);
+  const fee = findFee(state, world.transaction(dave, wanted, 100_000n), world.context);
+  holdFee(state, fee);
+  // As code may do that the customer calls.
+  const args = terms(700_000n);
+  const data = bytes(
+    encodeFunctionData({ abi: feeManager.abi, functionName: 'setSponsorship', args }),
+  );
+  const message = { sender: ann.address, to: feeManager, value: 0n, data, gas: 1n << 30n };
+  assert.equal(runMessage(state, world.ledger.facts, message).ended, 'well');
+  takeFee(state, fee, 100_000n, coinbase);
+  assert.equal(fees.sponsorships(dave.address).what.get(state).remaining, 700_000n);
+});
+
+it('a sponsor pays up to the second that it named, and strangers do not end it', () => {
+  const world = new FeeWorld();
+  const until = world.now + 10n;
+  world.ok(ann, [feeManager, 'setSponsorship', [dave.address, world.token, 9_000n, until, []]]);
+  const end: Wanted = [feeManager, 'setSponsorship', [dave.address, ZERO_ADDRESS, 0n, 0n, []]];
+  world.fails('AlreadySponsored', bea, end);
+  const asked = world.transaction(eve, [world.euro, 'approve', [eve.address, 1n]], 100_000n);
+  const payerAt = (second: bigint) => {
+    const facts = { ...world.context, timestampMs: Number(second) * 1_000 };
+    return findFee(world.ledger.state, { ...asked, sender: dave.address }, facts).payer;
+  };
+  assert.deepEqual([payerAt(until - 1n), payerAt(until)], [ann.address, dave.address]);
+});
+
+it('fees are paid out to nobody whom the currency does not let receive, nor while it stands', () => {
+  const world = new FeeWorld();
+  const { euro, token } = world;
+  world.ok(dave, [euro, 'transfer', [ann.address, 1n]]);
+  const denied: Wanted = [
+    ...([policyRegistry, 'createPolicyWithAccounts'] as const),
+    [bank.address, 1, [coinbase]],
+  ];
+  const made = world.ok(bank, denied);
+  const distribute: Wanted = [feeManager, 'distributeFees', [coinbase, token]];
+  world.ok(bank, [euro, 'changeTransferPolicyId', [made.logs[0]?.args.policyId]]);
+  world.fails('ERC7943CannotReceive', ann, distribute);
+  world.ok(bank, [euro, 'changeTransferPolicyId', [1n]]);
+  world.ok(bank, [euro, 'pause', []]);
+  world.fails('EnforcedPause', ann, distribute);
+  world.ok(bank, [euro, 'unpause', []]);
+  world.ok(ann, distribute);
+  assert.equal(world.owned(FEE_MANAGER), world.feesIn());
 });
