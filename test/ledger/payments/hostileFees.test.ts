@@ -1,4 +1,4 @@
-/** Whoever wants what is not theirs of fees: the money, the way of others, or a validator's time. */
+/** Whoever wants of fees what is not theirs: money, the way of others, or a validator's time. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { encodeFunctionData } from 'viem';
@@ -105,7 +105,7 @@ it('a sponsor that promised more than it has pays for nobody, and stops no block
   world.ledger.block([payment(guest, { ...fields, value: asWei(0n) })]);
 });
 
-it('a sponsorship that takes the place of another while that one pays is not charged for it', () => {
+it('a sponsorship that takes the place of another meanwhile is not charged for it', () => {
   const world = new FeeWorld();
   const terms = (budget: bigint) => [dave.address, world.token, budget, LATER, []];
   world.ok(ann, [feeManager, 'setSponsorship', terms(900_000n)]);
@@ -115,9 +115,8 @@ it('a sponsorship that takes the place of another while that one pays is not cha
   holdFee(state, fee);
   // As code may do that the customer calls.
   const args = terms(700_000n);
-  const data = bytes(
-    encodeFunctionData({ abi: feeManager.abi, functionName: 'setSponsorship', args }),
-  );
+  const functionName = 'setSponsorship';
+  const data = bytes(encodeFunctionData({ abi: feeManager.abi, functionName, args }));
   const message = { sender: ann.address, to: feeManager, value: 0n, data, gas: 1n << 30n };
   assert.equal(runMessage(state, world.ledger.facts, message).ended, 'well');
   takeFee(state, fee, 100_000n, coinbase);
@@ -138,7 +137,7 @@ it('a sponsor pays up to the second that it named, and strangers do not end it',
   assert.deepEqual([payerAt(until - 1n), payerAt(until)], [ann.address, dave.address]);
 });
 
-it('fees are paid out to nobody whom the currency does not let receive, nor while it stands', () => {
+it('fees go to nobody whom the currency does not let receive, nor while it stands', () => {
   const world = new FeeWorld();
   const { euro, token } = world;
   world.ok(dave, [euro, 'transfer', [ann.address, 1n]]);

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { chainOf } from '#src/chain/genesisChain.ts';
 import {
+  changeOf,
   decodeHistoryEntry,
   encodeHistoryEntry,
   genesisEntry,
@@ -9,6 +10,7 @@ import {
 } from '#src/history/history.ts';
 import { paymentsIn, type TokenMovement, tokenMovementsIn } from '#src/history/tokenMovements.ts';
 import { addressRegistry } from '#src/ledger/payments/addressRegistry.ts';
+import { feeManager } from '#src/ledger/payments/fees/feeManager.ts';
 import { genesisTokenAddress } from '#src/ledger/payments/founding.ts';
 import { hashFees } from '#src/ledger/payments/orders/merchantRegistry.ts';
 import { paymentOrders } from '#src/ledger/payments/orders/paymentOrders.ts';
@@ -19,7 +21,7 @@ import type { SignedTransaction } from '#src/types/transaction.ts';
 import { asGas, asWei } from '#src/types/units.ts';
 import { TinyNetwork } from '../../chain/network.ts';
 import { type Person, payment } from '../samples.ts';
-import { blockOf, FeeWorld } from './feeWorld.ts';
+import { blockOf, dave, FeeWorld, LATER } from './feeWorld.ts';
 import { coinbase, type Sent } from './rig.ts';
 import {
   ann,
@@ -152,6 +154,20 @@ it('what a payer pays to itself is apart from what it pays to others', () => {
     [shop.address, shop.address, 990n, '', id],
     [shop.address, feeTaker.address, 10n, '', id],
   ]);
+});
+
+it('a fee that a sponsor pays in coin hides no payment', () => {
+  const world = new FeeWorld();
+  const terms = [dave.address, ZERO_ADDRESS, 10n ** 9n, LATER, []];
+  world.ok(bea, [feeManager, 'setSponsorship', terms]);
+  const paid = world.transaction(dave, [world.euro, 'transfer', [ann.address, 7n]], 200_000n);
+  const { receipts, gasUsed } = world.ledger.block([paid]);
+  const lines = historyOf(blockOf(world.context, [paid]), receipts);
+  const of = (one: Address, currency: Address | null) =>
+    lines.filter(({ account, token }) => account === one && token === currency).map(changeOf);
+  assert.deepEqual(of(dave.address, world.token), [-7n]);
+  assert.deepEqual(of(ann.address, world.token), [7n]);
+  assert.deepEqual(of(bea.address, null), [-gasUsed]);
 });
 
 it('nobody writes into the history of others with payments of nothing', () => {
