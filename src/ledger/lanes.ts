@@ -81,8 +81,6 @@ export class Lanes {
   shift(transaction: SignedTransaction): boolean {
     const room = this.#roomForCode(transaction);
     const bytes = bytesOf(transaction);
-    // An access list alone may be more than all contracts have.
-    if (workGas(transaction) > this.#codeGasMax) return false;
     if (!this.#has(room) || bytes > this.#laneBytes.evm) return false;
     this.#change(this.#held, 1n);
     this.#change(room, -1n);

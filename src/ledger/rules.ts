@@ -73,10 +73,12 @@ export function laneOf({ type, to, data }: Aimed): LaneName {
  */
 export function gasLimitFor(transaction: Bounded, rules: LedgerRules): Gas {
   const { paymentLaneGasLimit, evmLaneGasLimit } = rules;
+  const { to } = transaction;
+  const mayRunCode = to === null || !isReservedAddress(to);
+  // No block has room for this one, should there be code.
+  if (mayRunCode && workGas(transaction) > evmLaneGasLimit) return evmLaneGasLimit;
   const isPayment = laneOf(transaction) === 'payment';
   if (isPayment && paymentLaneGasLimit < transactionGasMax) return paymentLaneGasLimit;
-  // No block has room for this one.
-  if (!isPayment && workGas(transaction) > evmLaneGasLimit) return evmLaneGasLimit;
   return asGas(transactionGasMax);
 }
 

@@ -2,9 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { floorGas, intrinsicGas, standardGas, workGas } from '#src/ledger/gas.ts';
 import { Lanes } from '#src/ledger/lanes.ts';
+import { FEE_MANAGER } from '#src/ledger/payments/addresses.ts';
+import { gasLimitFor } from '#src/ledger/rules.ts';
 import { SeededRandom } from '#src/lib/random.ts';
 import type { Address } from '#src/types/address.ts';
 import { contractBytesGasMax } from '#src/types/limits.ts';
+import type { TransactionFields } from '#src/types/transaction.ts';
 import { asGas } from '#src/types/units.ts';
 import { blank, payment, person } from './samples.ts';
 
@@ -44,6 +47,18 @@ describe('the budgets of a block', () => {
     assert.equal(count, contractBytesGasMax / 53_000n);
     assert.ok(lanes.isFull('evm') === contractBytesGasMax % 53_000n < 21_000n);
     assert.ok(lanes.take(payment(alice, {})), 'payments have theirs');
+  });
+
+  it('are asked first by what may run code: nobody waits for what no block has room for', () => {
+    const listOf = (length: number) =>
+      Array.from({ length }, () => ({ address: alice.address, storageKeys: [] }));
+    const asks = (fields: Partial<TransactionFields>) => {
+      const gasLimit = asGas(900_000n);
+      return gasLimitFor(payment(alice, { gasLimit, ...fields }), rules) >= gasLimit;
+    };
+    assert.ok(asks({ accessList: listOf(125) }));
+    assert.equal(asks({ accessList: listOf(126) }), false, 'there may be code where it goes');
+    assert.ok(asks({ accessList: listOf(126), to: FEE_MANAGER }), 'there is none');
   });
 
   it('are never overdrawn, whatever transactions ask for and use', () => {
