@@ -46,8 +46,9 @@ export function applyTransaction(
   block: LedgerContext,
   mayRunCode: () => boolean,
 ): Soon<Verdict<Applied, InclusionRefusal>> {
-  for (const refusal of findRefusals(state, transaction, block)) return refuse(refusal);
-  return applyIncludable(state, transaction, block, mayRunCode);
+  const fee = findFee(state, transaction, block);
+  for (const refusal of findRefusals(state, transaction, block, fee)) return refuse(refusal);
+  return applyIncludable(state, transaction, block, mayRunCode, fee);
 }
 
 /** As {@link applyTransaction}, where what speaks against it was looked at before. */
@@ -56,13 +57,14 @@ export function applyIncludable(
   transaction: SignedTransaction,
   block: LedgerContext,
   mayRunCode: () => boolean,
+  fee = findFee(state, transaction, block),
 ): Soon<Verdict<Applied, InclusionRefusal>> {
   const { sender, to, value } = transaction;
   const { coinbase } = block;
   const contract = to !== null && isReservedAddress(to) ? contractAt(to) : null;
   const delegates = transaction.type === 4;
   if (contract !== null && !delegates) {
-    const fee = begin(state, transaction, block);
+    begin(state, transaction, fee);
     const applied = applyCall(state, transaction, contract, block);
     tellCall(block, transaction, applied);
     return accept(end(state, fee, applied, coinbase));
@@ -72,14 +74,13 @@ export function applyIncludable(
     if (laneOf(transaction) === 'payment' && !mayRunCode()) {
       return refuse({ code: 'EVM_LANE_FULL' });
     }
-    return runCode(state, transaction, block);
+    return runCode(state, transaction, block, fee);
   }
   const gasUsed = asGas(intrinsicGas(transaction));
   const applied = { ...PLAIN, gasUsed, codeGas: workGas(transaction) };
   tellCall(block, transaction, applied);
-  const fee = findFee(state, transaction, block);
   if (!isUsual(fee)) {
-    begin(state, transaction, block, fee);
+    begin(state, transaction, fee);
     moveCoin(state, sender, to, value);
     return accept(end(state, fee, applied, coinbase));
   }
@@ -100,22 +101,17 @@ function runCode(
   state: Overlay,
   transaction: SignedTransaction,
   block: LedgerContext,
+  fee: Fee,
 ): Soon<Verdict<Applied, InclusionRefusal>> {
-  const fee = begin(state, transaction, block);
+  begin(state, transaction, fee);
   const running = applyContractTransaction(state, transaction, block);
   return running.then((applied) => accept(end(state, fee, applied, block.coinbase)));
 }
 
 /** From here on it pays, whatever becomes of it. */
-function begin(
-  state: Overlay,
-  transaction: SignedTransaction,
-  block: LedgerContext,
-  fee = findFee(state, transaction, block),
-): Fee {
+function begin(state: Overlay, { sender }: SignedTransaction, fee: Fee): void {
   holdFee(state, fee);
-  move(state, transaction.sender, 0n, 1n);
-  return fee;
+  move(state, sender, 0n, 1n);
 }
 
 function end(state: Overlay, fee: Fee, applied: Applied, coinbase: Address): Applied {
@@ -128,6 +124,7 @@ export function* findRefusals(
   state: Overlay,
   transaction: SignedTransaction,
   block: LedgerContext,
+  fee = findFee(state, transaction, block),
 ): Generator<InclusionRefusal, void> {
   const { rules } = block;
   const { sender, to, value, nonce, gasLimit, maxFeePerGas, data } = transaction;
@@ -154,7 +151,6 @@ export function* findRefusals(
   if (hasCode(account) && !isDelegation(codeAt(state, sender))) {
     yield { code: 'SENDER_NOT_EOA', address: sender };
   }
-  const fee = findFee(state, transaction, block);
   const need = isUsual(fee) ? gasLimit * maxFeePerGas + value : value;
   if (account.balance < need) {
     yield { code: 'INSUFFICIENT_FUNDS', address: sender, have: account.balance, need };

@@ -135,17 +135,27 @@ export function packed<F extends Readonly<Record<string, WordKind<unknown>>>>(
   type Whole = { readonly [K in keyof F]: ItemOf<F[K]> };
   const zeros = parts.map(({ name, word }) => [name, word.fromBytes(new Uint8Array(word.bytes))]);
   const nothing = Object.freeze(Object.fromEntries(zeros)) as Whole;
+  /** The same bytes are read over and over while a block is executed; nobody writes into them. */
+  const known = new WeakMap<Uint8Array, Whole>();
+  const read = (stored: Uint8Array): Whole => {
+    const whole = new Uint8Array(32);
+    whole.set(stored, 32 - stored.length);
+    const value: Record<string, unknown> = {};
+    for (const { name, word, from, to } of parts) {
+      value[name] = word.fromBytes(whole.subarray(from, to));
+    }
+    return Object.freeze(value) as Whole;
+  };
   const at = ({ account, slot, key }: Place): Item<Whole> => ({
     get: (state) => {
       const stored = state.slot(account, key ?? slotKey(slot));
       if (stored.length === 0) return nothing;
-      const whole = new Uint8Array(32);
-      whole.set(stored, 32 - stored.length);
-      const value: Record<string, unknown> = {};
-      for (const { name, word, from, to } of parts) {
-        value[name] = word.fromBytes(whole.subarray(from, to));
+      let value = known.get(stored);
+      if (value === undefined) {
+        value = read(stored);
+        known.set(stored, value);
       }
-      return value as Whole;
+      return value;
     },
     set: (state, value) => {
       const whole = new Uint8Array(32);

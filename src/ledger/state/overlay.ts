@@ -20,6 +20,8 @@ export class Overlay implements StateReader {
   #parent: StateReader;
   readonly #accounts = new Map<Address, Account | null>();
   readonly #slots = new Map<Address, Map<SlotKey, Uint8Array>>();
+  /** What was read below: while a block is executed the same words are asked for over and over. */
+  readonly #read = new Map<Address, Map<SlotKey, Uint8Array>>();
   readonly #code = new Map<Hash, Uint8Array>();
   readonly #nodes = new Map<string, TrieNode | null>();
   /** How to undo each change since the block began, the newest last. */
@@ -36,7 +38,22 @@ export class Overlay implements StateReader {
   }
 
   slot(address: Address, key: SlotKey): Uint8Array {
-    return this.#slots.get(address)?.get(key) ?? this.#parent.slot(address, key);
+    return this.#slots.get(address)?.get(key) ?? this.#slotBelow(address, key);
+  }
+
+  #slotBelow(address: Address, key: SlotKey): Uint8Array {
+    if (this.#sealed) return this.#parent.slot(address, key);
+    let read = this.#read.get(address);
+    if (read === undefined) {
+      read = new Map();
+      this.#read.set(address, read);
+    }
+    let value = read.get(key);
+    if (value === undefined) {
+      value = this.#parent.slot(address, key);
+      read.set(key, value);
+    }
+    return value;
   }
 
   code(hash: Hash): Uint8Array | null {
@@ -133,6 +150,7 @@ export class Overlay implements StateReader {
     for (const { owner, path, node } of trieNodes) this.#nodes.set(nodeKey(owner, path), node);
     this.#sealed = true;
     this.#journal.length = 0;
+    this.#read.clear();
     const before = { accounts: beforeAccounts, slots: slotsBefore };
     return {
       root,
@@ -167,7 +185,7 @@ export class Overlay implements StateReader {
 
   #slotsBefore(address: Address, slots: ReadonlyMap<SlotKey, Uint8Array>) {
     const values = new Map<SlotKey, Uint8Array>();
-    for (const key of slots.keys()) values.set(key, this.#parent.slot(address, key));
+    for (const key of slots.keys()) values.set(key, this.#slotBelow(address, key));
     return values;
   }
 }
