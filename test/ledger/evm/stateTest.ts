@@ -1,13 +1,11 @@
 /** One case of Ethereum's official state tests through our decoder, state, fees and receipts. */
 
-import { applyContractTransaction } from '#src/ledger/evm/contractTransaction.ts';
 import type { LedgerContext } from '#src/ledger/rules.ts';
 import { EMPTY_ACCOUNT, EMPTY_CODE_HASH } from '#src/ledger/state/account.ts';
 import { Overlay, trimSlot } from '#src/ledger/state/overlay.ts';
 import { emptyState } from '#src/ledger/state/reader.ts';
-import { applyTransaction } from '#src/ledger/transfer.ts';
+import { applyIncludable, applyTransaction } from '#src/ledger/transfer.ts';
 import { uintToBytes, utf8 } from '#src/lib/bytes.ts';
-import { accept } from '#src/lib/failure.ts';
 import { type Address, addressToBytes } from '#src/types/address.ts';
 import { decodeTransaction } from '#src/types/decodeTransaction.ts';
 import { type Hash, hashToBytes, keccakHash } from '#src/types/hash.ts';
@@ -70,9 +68,8 @@ export async function runStateTest(test: StateTest, expected: Expected): Promise
   const context = contextOf(test.env);
   // EIP-7825 is younger than some of the tests: what asks for more gas is run without that check.
   const isOverCap = fields.gasLimit > transactionGasMax && expected.expectException === undefined;
-  const applied = isOverCap
-    ? accept(await applyContractTransaction(state, decoded.value, context))
-    : await applyTransaction(state, decoded.value, context, () => true);
+  const apply = isOverCap ? applyIncludable : applyTransaction;
+  const applied = await apply(state, decoded.value, context, () => true);
   if (!applied.ok) return { t: 'refused', code: applied.refusal.code, root };
   const { gasUsed, logs } = applied.value;
   // Ethereum burns the base fee, which here goes to the proposer with the rest.

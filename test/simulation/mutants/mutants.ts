@@ -286,8 +286,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'makes money when a hold is paid',
     file: 'src/ledger/payments/tokens/holds.ts',
-    find: 'const available = own.available + held - paid;',
-    replace: 'const available = own.available + held;',
+    find: 'held: -value, available: 0n',
+    replace: 'held: -value, available: value',
     by: 'seeds',
   },
   {
