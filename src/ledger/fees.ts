@@ -98,7 +98,7 @@ export function takeFee(
   if (token === null) changeCoin(state, coinbase, amount);
   else {
     changeToken(state, token, FEE_MANAGER, amount);
-    const collected = fees.collected(coinbase)(token);
+    const collected = collectedOf(coinbase, token);
     collected.set(state, collected.get(state) + amount);
     logs.push(tokenLog(token, 'Transfer', payer, FEE_MANAGER, amount));
   }
@@ -196,6 +196,22 @@ function* tokenSource(
 
 function least(a: bigint, b: bigint): bigint {
   return a < b ? a : b;
+}
+
+/** A few validators and currencies, again and again: where each sum lies is found once. */
+const collectedKnown = new Map<string, Collected>();
+const collectedKnownMax = 1_024;
+type Collected = ReturnType<ReturnType<typeof fees.collected>>;
+
+function collectedOf(validator: Address, token: Address): Collected {
+  const key = `${validator} ${token}`;
+  let found = collectedKnown.get(key);
+  if (found === undefined) {
+    found = fees.collected(validator)(token);
+    if (collectedKnown.size >= collectedKnownMax) collectedKnown.clear();
+    collectedKnown.set(key, found);
+  }
+  return found;
 }
 
 // --- movements -----------------------------------------------------------------------------------

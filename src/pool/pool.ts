@@ -57,7 +57,7 @@ export type PoolOptions = {
 };
 
 /** Transactions that are looked at again after each block, in turn. */
-const reviewedAtOnce = 256;
+const reviewedAtOnce = 32;
 
 export class Pool {
   readonly #options: PoolOptions;

@@ -234,7 +234,7 @@ describe('admission', () => {
     scene.move(carol.address, 5n);
     assert.equal(scene.pool.size, 600, 'all is paid for');
     scene.cover = 0n;
-    const sizes = Array.from({ length: 4 }, () => {
+    const sizes = Array.from({ length: 22 }, () => {
       scene.move(carol.address, 5n);
       return scene.pool.size;
     });
