@@ -8,15 +8,17 @@ import { type Abi, encodeFunctionData } from 'viem';
 import { type BlockContext, executeBlock } from '#src/ledger/execute.ts';
 import type { NativeContract } from '#src/ledger/payments/contract.ts';
 import { nodeDirectory } from '#src/ledger/payments/nodeDirectory.ts';
+import { paymentOrders } from '#src/ledger/payments/orders/paymentOrders.ts';
 import { payoutItemsMax, payouts } from '#src/ledger/payments/payouts.ts';
 import { paymentTokenAt } from '#src/ledger/payments/tokens/paymentToken.ts';
 import { tokenFactory } from '#src/ledger/payments/tokens/tokenFactory.ts';
 import { hasPendingChanges } from '#src/ledger/payments/validatorChanges.ts';
+import type { StateReader } from '#src/ledger/state/reader.ts';
 import { toHex, uintToBytes, utf8 } from '#src/lib/bytes.ts';
 import { assert } from '#src/lib/failure.ts';
 import { atOnce } from '#src/lib/steps.ts';
 import { type Address, addressFromBytes, ZERO_ADDRESS } from '#src/types/address.ts';
-import { hashToBytes, keccakHash } from '#src/types/hash.ts';
+import { type Hash, hashToBytes, keccakHash } from '#src/types/hash.ts';
 import { ingressBytesMax, transactionGasMax } from '#src/types/limits.ts';
 import { asEpoch, asGas, asWei } from '#src/types/units.ts';
 import {
@@ -34,7 +36,8 @@ import {
   type Wanted,
   zero32,
 } from '../ledger/payments/rig.ts';
-import { payment, person } from '../ledger/samples.ts';
+import { ann, clerk, courier, ShopWorld, till } from '../ledger/payments/shopWorld.ts';
+import { type Person, payment, person } from '../ledger/samples.ts';
 
 const validators = 128;
 const rounds = 7;
@@ -43,10 +46,16 @@ const ledger = new Ledger({ members: validators, member: { roles: 5 } });
 
 type Sending = { readonly to: Address; readonly data: Uint8Array; readonly value?: bigint };
 
+type Scene = { readonly of?: Ledger; readonly from?: Person; readonly parts?: number };
+
 /** The same block several times, on the same state; figures are of one of `parts` in a call. */
-function measure(name: string, count: number, call: (n: number) => Sending, parts = 1): void {
-  const from = person(0);
-  const first = ledger.nonces.get(from.address) ?? 0n;
+function measure(
+  name: string,
+  count: number,
+  call: (n: number) => Sending,
+  { of = ledger, from = person(0), parts = 1 }: Scene = {},
+): void {
+  const first = of.nonces.get(from.address) ?? 0n;
   const transactions = Array.from({ length: count }, (_, n) => {
     const { to, data, value = 0n } = call(n);
     const limit = data.length === 0 ? asGas(21_000n) : gasLimit;
@@ -55,7 +64,7 @@ function measure(name: string, count: number, call: (n: number) => Sending, part
   });
   const context: BlockContext = {
     parentHash: zero32,
-    parentStateRoot: ledger.root,
+    parentStateRoot: of.root,
     coinbase,
     rules: {
       chainId: 4242n,
@@ -64,7 +73,7 @@ function measure(name: string, count: number, call: (n: number) => Sending, part
       evmLaneGasLimit: asGas(1n << 30n),
       paymentLaneBytesMax: 1 << 30,
     },
-    ...{ ...ledger.facts, epoch: asEpoch(ledger.epoch) },
+    ...{ ...of.facts, epoch: asEpoch(of.epoch) },
     ...{ prevRandao: zero32, blockHash: () => null },
   };
   let best = Number.POSITIVE_INFINITY;
@@ -72,7 +81,7 @@ function measure(name: string, count: number, call: (n: number) => Sending, part
   let succeeded = 0;
   for (let round = 0; round < rounds; round++) {
     const began = performance.now();
-    const executed = atOnce(executeBlock(ledger.state, context, transactions));
+    const executed = atOnce(executeBlock(of.state, context, transactions));
     best = Math.min(best, performance.now() - began);
     assert(executed.ok, `${name} can be executed`);
     gas = Number(executed.value.gasUsed);
@@ -168,14 +177,56 @@ function measureTokens(): void {
       toHex(uintToBytes(BigInt(n), 32)),
       atomic,
     );
-  measure('payoutBatch to new accounts, an item', 8, (n) => batch(n, false, true), payoutItemsMax);
-  measure('payoutBatch to one account, an item', 8, (n) => batch(n, true, true), payoutItemsMax);
+  const parts = payoutItemsMax;
+  measure('payoutBatch to new accounts, an item', 8, (n) => batch(n, false, true), { parts });
+  measure('payoutBatch to one account, an item', 8, (n) => batch(n, true, true), { parts });
   const nobody = Array.from({ length: payoutItemsMax }, () => ({
     ...{ to: ZERO_ADDRESS, amount: 1n, memo: zero32 },
   }));
   const refused = (n: number) =>
     to(payouts, 'payoutBatch', address, nobody, toHex(uintToBytes(BigInt(n), 32)), false);
-  measure('payoutBatch to nobody, an item', 8, refused, payoutItemsMax);
+  measure('payoutBatch to nobody, an item', 8, refused, { parts });
+}
+
+/** What lies under hundreds of blocks is at hand after the first round, as in a node's cache. */
+function flat(state: StateReader): StateReader {
+  const known = new Map<string, unknown>();
+  const once = <T>(key: string, find: () => T): T => {
+    if (!known.has(key)) known.set(key, find());
+    return known.get(key) as T;
+  };
+  return {
+    account: (address) => once(address, () => state.account(address)),
+    slot: (address, key) => once(`${address} ${key}`, () => state.slot(address, key)),
+    code: (hash) => state.code(hash),
+    trieNode: (owner, path) => once(`${owner}/${path}`, () => state.trieNode(owner, path)),
+  };
+}
+
+/** Of one shop without fees, each by whom it is for; signed before the clock runs. */
+function measureOrders(): void {
+  const count = 100;
+  const world = new ShopWorld();
+  // Each block of the ledger is a second later.
+  const [payBy, captureBy, refundBy] = [1n, 2n, 3n].map((n) => world.now + n * 1_000_000n);
+  const terms = { payBy, captureBy, refundBy } as { payBy: bigint };
+  const many = (change: Parameters<ShopWorld['create']>[0]) =>
+    Array.from({ length: count }, () => world.create({ ...terms, ...change }));
+  const on = (name: string, ...args: readonly unknown[]) => to(paymentOrders, name, ...args);
+  const [charged, held, kept, settled] = [0n, 1n, 1n, 0n].map((captureMode) =>
+    many({ captureMode, amount: 10n }),
+  ) as [Hash[], Hash[], Hash[], Hash[]];
+  for (const id of [...kept, ...settled]) world.do(ann, 'pay', id);
+  const orders = Array.from({ length: count }, () => world.order(terms));
+  world.ledger.state = flat(world.ledger.state);
+  const create = (n: number) => on('createOrder', orders[n]?.terms, orders[n]?.signature);
+  const scene = (from: Person) => ({ of: world.ledger, from });
+  measure('createOrder, routed at once', count, create, scene(courier));
+  measure('pay, taken at once', count, (n) => on('pay', charged[n]), scene(ann));
+  measure('pay, into a hold', count, (n) => on('pay', held[n]), scene(ann));
+  measure('capture', count, (n) => on('capture', kept[n], 10n), scene(till));
+  measure('voidOrder', count, (n) => on('voidOrder', kept[n]), scene(till));
+  measure('refund', count, (n) => on('refund', settled[n], 1n, zero32), scene(clerk));
 }
 
 const longSet = ledger.send(person(0), [validatorRegistry, 'setIngress', [0n, longIngress(0)]]);
@@ -217,6 +268,7 @@ measure('setOperator', 300, (n) =>
 measure('getMember', 300, () => consortium('getMember', memberId(0)));
 measure('hasRole', 300, () => consortium('hasRole', keccakHash(utf8('nobody')), 1n));
 measureTokens();
+measureOrders();
 time('hasPendingChanges, at each change of the pool', 10_000, () =>
   hasPendingChanges(ledger.state),
 );
