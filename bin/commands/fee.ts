@@ -6,7 +6,7 @@ import { payouts } from '#src/ledger/payments/payouts.ts';
 import type { Hex } from '#src/lib/bytes.ts';
 import { EXIT, UserError } from '#src/lib/failure.ts';
 import { type Address, formatAddress, tokenAddress, ZERO_ADDRESS } from '#src/types/address.ts';
-import { formatTokenAmount } from '#src/types/currency.ts';
+import { currencyOf, formatTokenAmount } from '#src/types/currency.ts';
 import { asWei, formatAmount } from '#src/types/units.ts';
 import { addressArgument, amountArgument, wholeNumber } from '../arguments.ts';
 import { Client, defaultRpc } from '../client.ts';
@@ -22,7 +22,7 @@ import {
 import { findEvent, view } from './membership/contract.ts';
 import { propose } from './membership/proposing.ts';
 import { Session, type SessionOptions, signing } from './membership/session.ts';
-import { timeOf } from './membership/words.ts';
+import { type Sentences, timeOf } from './membership/words.ts';
 
 const fees = contractOf(FEE_MANAGER);
 const COIN = 'coin';
@@ -31,6 +31,31 @@ const ratedGas = 1_000_000n;
 const E18 = 10n ** 18n;
 
 type Of = { readonly token: string };
+
+/** What FeeManager's refusals mean, and what to do. */
+const SENTENCES: Sentences = {
+  AlreadySponsored: (user, sponsor, until) =>
+    `${spelt(sponsor)} pays the fees of ${spelt(user)} until ${timeOf(Number(until))}: another may ` +
+    'when that is over or used up, or when either of them gives it up [AlreadySponsored]',
+  NothingCollected: (validator, token) =>
+    `no fees in ${currencyOf(token as Address)} wait for ${spelt(validator)}: they are for the ` +
+    'fee recipient of who made the block; say whose with --for [NothingCollected]',
+  TokenPaysNoFees: (token) =>
+    `fees are not paid in ${currencyOf(token as Address)} here: mpbp fee list [TokenPaysNoFees]`,
+  InvalidAccount: (account) =>
+    `${spelt(account)} cannot be sponsored by this wallet: nobody pays for itself or for a ` +
+    'contract of the system [InvalidAccount]',
+};
+
+function spelt(address: unknown): string {
+  return formatAddress(String(address).toLowerCase() as Address);
+}
+
+async function open(options: SessionOptions): Promise<Session> {
+  const session = await Session.open(options);
+  session.sentences = SENTENCES;
+  return session;
+}
 
 export function feeCommand(): Command {
   const fee = new Command('fee').description('in what fees are paid, who pays them for whom');
@@ -127,7 +152,7 @@ async function ownOf(client: Client, account: Address, currencies: readonly Curr
 }
 
 async function choose(what: string, options: SessionOptions): Promise<void> {
-  const session = await Session.open(options);
+  const session = await open(options);
   const token = what === 'any' ? ZERO_ADDRESS : await tokenFor(session, what, COIN_ADDRESS);
   await session.send(fees, 'setUserToken', [token]);
   const words = what === 'any' ? 'what each transaction pays in, else coin' : what;
@@ -144,7 +169,7 @@ async function sponsor(toText: string, amountText: string, options: Sponsoring):
     ? amountArgument(amountText, 'budget')
     : amountOf(amountText, 'budget', { baseUnits: false });
   const selectors = selectorsOf(options.only);
-  const session = await Session.open(options);
+  const session = await open(options);
   const token = await tokenFor(session, options.token, ZERO_ADDRESS);
   const until = budget === 0n ? 0n : BigInt(Math.floor(Date.now() / 1_000) + options.days * 86_400);
   await session.send(fees, 'setSponsorship', [user, token, budget, until, selectors]);
@@ -159,7 +184,7 @@ async function sponsor(toText: string, amountText: string, options: Sponsoring):
 }
 
 async function collect(options: SessionOptions & Of & { readonly for?: string }): Promise<void> {
-  const session = await Session.open(options);
+  const session = await open(options);
   const currency = await findCurrency(session.client, options.token);
   const to =
     options.for === undefined ? session.wallet.address : addressArgument(options.for, '--for');
@@ -172,7 +197,7 @@ async function collect(options: SessionOptions & Of & { readonly for?: string })
 
 async function rate(amountText: string, options: SessionOptions & Of): Promise<void> {
   const amount = amountOf(amountText, 'amount', { baseUnits: false });
-  const session = await Session.open(options);
+  const session = await open(options);
   session.needMember();
   const currency = await findCurrency(session.client, options.token);
   const values = [currency.address, (amount * E18) / ratedGas];

@@ -9,7 +9,6 @@ import { assert } from '#src/lib/failure.ts';
 import { type Address, isTokenAddress, ZERO_ADDRESS } from '#src/types/address.ts';
 import type { Log } from '#src/types/receipt.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
-import { asWei } from '#src/types/units.ts';
 import { effectiveGasPrice } from './gas.ts';
 import { COIN_ADDRESS, FEE_MANAGER } from './payments/addresses.ts';
 import { feeLog } from './payments/fees/feeManager.ts';
@@ -19,6 +18,7 @@ import { isAllowed } from './payments/tokens/policyStore.ts';
 import { log as tokenLog } from './payments/tokens/tokenAbi.ts';
 import { tokenAt, unfrozenOf } from './payments/tokens/tokenStore.ts';
 import type { LedgerRules } from './rules.ts';
+import { changeCoin } from './state/coin.ts';
 import type { Overlay } from './state/overlay.ts';
 import type { StateReader } from './state/reader.ts';
 
@@ -219,14 +219,6 @@ function collectedOf(validator: Address, token: Address): Collected {
 function change(state: Overlay, { payer, token }: Fee, by: bigint): void {
   if (token === null) changeCoin(state, payer, by);
   else changeToken(state, token, payer, by);
-}
-
-function changeCoin(state: Overlay, address: Address, by: bigint): void {
-  state.changeAccount(address, (account) => {
-    const balance = account.balance + by;
-    assert(balance >= 0n, 'no balance is negative');
-    return { ...account, balance: asWei(balance) };
-  });
 }
 
 function changeToken(state: Overlay, token: Address, account: Address, by: bigint): void {

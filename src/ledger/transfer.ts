@@ -1,10 +1,10 @@
 import { EMPTY_BYTES } from '#src/lib/bytes.ts';
-import { accept, assert, refuse, type Verdict } from '#src/lib/failure.ts';
+import { accept, refuse, type Verdict } from '#src/lib/failure.ts';
 import type { Soon } from '#src/lib/steps.ts';
 import { type Address, isReservedAddress } from '#src/types/address.ts';
 import { initCodeBytesMax } from '#src/types/limits.ts';
 import type { SignedTransaction } from '#src/types/transaction.ts';
-import { asGas, asWei, type Gas, type Wei } from '#src/types/units.ts';
+import { asGas, type Gas, type Wei } from '#src/types/units.ts';
 import { applyContractTransaction } from './evm/contractTransaction.ts';
 import { codeAt, isDelegation } from './evm/evmState.ts';
 import { precompilePrices } from './evm/precompilePrices.ts';
@@ -12,9 +12,10 @@ import { type Fee, findFee, holdFee, isUsual, takeFee } from './fees.ts';
 import { callGas, intrinsicGas, standardGas, workGas } from './gas.ts';
 import type { NativeContract } from './payments/contract.ts';
 import { contractAt, takesNoCoin } from './payments/contracts.ts';
-import { moveCoin, runMessage, transferLog } from './payments/dispatch.ts';
+import { runMessage, transferLog } from './payments/dispatch.ts';
 import { type Applied, gasLimitFor, type LedgerContext, laneOf } from './rules.ts';
 import { type Account, EMPTY_ACCOUNT, EMPTY_CODE_HASH } from './state/account.ts';
+import { changeCoin, moveCoin } from './state/coin.ts';
 import type { Overlay } from './state/overlay.ts';
 
 /** Why a transaction cannot be in a block at all; in the order of the checks. */
@@ -86,9 +87,9 @@ export function applyIncludable(
   }
   // The most frequent of all transactions: both debits are one.
   const coin = fee.amountFor(gasUsed);
-  move(state, sender, -value - coin, 1n);
-  move(state, to, value, 0n);
-  move(state, coinbase, coin, 0n);
+  changeCoin(state, sender, -value - coin, 1n);
+  changeCoin(state, to, value);
+  changeCoin(state, coinbase, coin);
   return accept(applied);
 }
 
@@ -111,7 +112,7 @@ function runCode(
 /** From here on it pays, whatever becomes of it. */
 function begin(state: Overlay, { sender }: SignedTransaction, fee: Fee): void {
   holdFee(state, fee);
-  move(state, sender, 0n, 1n);
+  changeCoin(state, sender, 0n, 1n);
 }
 
 function end(state: Overlay, fee: Fee, applied: Applied, coinbase: Address): Applied {
@@ -190,14 +191,6 @@ function tellCall(
   for (const log of logs) observer.log(log);
   const error = { well: null, reverted: 'revert', failed: reason }[ended];
   observer.exit({ gasUsed, output, error, created: null });
-}
-
-function move(state: Overlay, address: Address, amount: bigint, nonces: bigint): void {
-  state.changeAccount(address, (account) => {
-    const balance = account.balance + amount;
-    assert(balance >= 0n, 'no balance is negative');
-    return { ...account, balance: asWei(balance), nonce: account.nonce + nonces };
-  });
 }
 
 function hasCode(account: Account | null): boolean {

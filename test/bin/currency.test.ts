@@ -186,6 +186,13 @@ describe('currencies on a network of one validator', { timeout: 240_000 }, () =>
     await mpbp.json(...given);
     const own = ['token', 'transfer', ann, '1', '--token', 'EUR', ...rpc, ...wallet('member-0')];
     assert.match((await mpbp.json<Paid>(...own)).fees[0]?.paidBy ?? '', /^0xf39f/);
+    const second = ['fee', 'sponsor', shop, '1', '--token', 'EUR', ...rpc, ...wallet('member-0')];
+    await mpbp.fails(EXIT.badData, /nobody pays for itself.*\[InvalidAccount\]/, ...second);
+    const taken = second.map((arg) => (arg === shop ? ann : arg));
+    await fee('sponsor', ann, '1', '--token', 'EUR', ...rpc, ...rich);
+    await mpbp.fails(EXIT.badData, /0xf39F.* pays the fees .*\[AlreadySponsored\]/, ...taken);
+    const nothing = ['fee', 'collect', '--token', 'CNY', ...rpc, ...rich];
+    await mpbp.fails(EXIT.badData, /no fees in CNY wait .*--for \[NothingCollected\]/, ...nothing);
     await fee('sponsor', shop, '0', '--token', 'EUR', ...rpc, ...rich);
     const wrong = ['fee', 'sponsor', shop, '1', '--token', 'EUR', '--only', 'dance', ...rpc];
     await mpbp.fails(EXIT.usage, /no function of tokens/, ...wrong, ...rich);

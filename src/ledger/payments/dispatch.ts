@@ -8,7 +8,7 @@ import { assert } from '#src/lib/failure.ts';
 import type { Address } from '#src/types/address.ts';
 import { type Hash, keccakHash } from '#src/types/hash.ts';
 import type { Log } from '#src/types/receipt.ts';
-import { asWei } from '#src/types/units.ts';
+import { moveCoin } from '../state/coin.ts';
 import type { Overlay } from '../state/overlay.ts';
 import { AbiError } from './abi.ts';
 import { COIN_ADDRESS } from './addresses.ts';
@@ -75,18 +75,6 @@ export function runMessage(state: Overlay, block: BlockFacts, message: Message):
     const { message: reason, data: output } = error;
     return { ended: 'reverted', gasUsed: run.gasUsed, reason, output };
   }
-}
-
-/** One debit and one credit of the same amount. */
-export function moveCoin(state: Overlay, from: Address, to: Address, amount: bigint): void {
-  if (amount === 0n) return;
-  const change = (address: Address, by: bigint) =>
-    state.changeAccount(address, (account) => {
-      assert(account.balance + by >= 0n, 'no balance is negative');
-      return { ...account, balance: asWei(account.balance + by) };
-    });
-  change(from, -amount);
-  change(to, amount);
 }
 
 /** INVALID: a contract to every tool, never run by an EVM. */
