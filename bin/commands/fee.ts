@@ -35,8 +35,8 @@ type Of = { readonly token: string };
 /** What FeeManager's refusals mean, and what to do. */
 const SENTENCES: Sentences = {
   AlreadySponsored: (user, sponsor, until) =>
-    `${spelt(sponsor)} pays the fees of ${spelt(user)} until ${timeOf(Number(until))}: another may ` +
-    'when that is over or used up, or when either of them gives it up [AlreadySponsored]',
+    `${spelt(sponsor)} pays the fees of ${spelt(user)} until ${timeOf(Number(until))}: another ` +
+    'may when that is over or used up, or when either of them gives it up [AlreadySponsored]',
   NothingCollected: (validator, token) =>
     `no fees in ${currencyOf(token as Address)} wait for ${spelt(validator)}: they are for the ` +
     'fee recipient of who made the block; say whose with --for [NothingCollected]',
