@@ -10,6 +10,7 @@ import {
   bytes32,
   fixedBytes,
   mapping,
+  packed,
   setValues,
   storage,
   string,
@@ -116,6 +117,23 @@ describe("a contract's storage lies as Solidity lays it", () => {
     store.k(owner)(3n).set(state, 200n);
     const outer = hash(['address', 'uint256'], [owner, 8n]);
     assert.equal(slot(state, hash(['uint64', 'uint256'], [3n, outer])), 'c8'.padStart(64, '0'));
+  });
+
+  it('tells a packed word as whoever asks lays it out, and as it is now', () => {
+    const two = storage(ACCOUNT, { word: packed({ low: uint(8), high: uint(8) }) }).word;
+    const one = storage(ACCOUNT, { word: packed({ both: uint(16) }) }).word;
+    const state = new Overlay(emptyState);
+    for (const [low, high] of [
+      [1n, 2n],
+      [1n, 3n],
+      [0n, 0n],
+    ] as const) {
+      two.set(state, { low, high });
+      for (let again = 0; again < 2; again++) {
+        assert.deepEqual(two.get(state), { low, high });
+        assert.deepEqual(one.get(state), { both: high * 256n + low });
+      }
+    }
   });
 
   it('gives back the text that was written, also behind a byte order mark', () => {
